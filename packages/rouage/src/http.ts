@@ -1,0 +1,32 @@
+/**
+ * Requests and responses as plain values. The REST face works on these, so that the Node.js adapter need not build web
+ * objects per request; `Service.fetch` translates to and from the web standard.
+ */
+
+export interface HttpRequest {
+  /** Upper case. */
+  readonly method: string;
+  /** Path and query as received, starting with `/`. */
+  readonly url: string;
+  /** Absolute origin of the request, `http://host:port`, for links. */
+  readonly origin: string;
+  /** A header's value by lower-case name; several values joined with `, `. */
+  header(name: string): string | undefined;
+  /** All headers, lower-case names. */
+  headers(): Readonly<Record<string, string>>;
+  /** The whole body; throws `body-too-large` as soon as more than `limit` bytes arrived. Callable once. */
+  body(limit: number): Promise<Uint8Array>;
+  /** Address of the peer, when known. */
+  readonly peer: string | undefined;
+  /** Aborts when the client goes away or the deadline passes. */
+  readonly signal: AbortSignal;
+}
+
+export type HttpBody = string | Uint8Array | ReadableStream<Uint8Array> | undefined;
+
+export interface HttpResponse {
+  readonly status: number;
+  /** Lower-case names. An array gives the header several times (`set-cookie`). */
+  readonly headers: Readonly<Record<string, string | readonly string[]>>;
+  readonly body?: HttpBody;
+}

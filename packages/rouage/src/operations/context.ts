@@ -1,0 +1,14 @@
+/** What every operation, hook and handler gets beside its input. */
+import type { Clock } from "../clock.ts";
+import type { Principal } from "../principal.ts";
+import type { Logger } from "../telemetry/log.ts";
+
+export interface OperationContext {
+  readonly principal: Principal;
+  /** Correlation id of the request, message or job. */
+  readonly requestId: string;
+  /** Aborts when the caller is gone or the deadline has passed. */
+  readonly signal: AbortSignal;
+  readonly log: Logger;
+  readonly clock: Clock;
+}

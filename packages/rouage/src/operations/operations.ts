@@ -1,0 +1,125 @@
+/**
+ * The six operations on one resource, as faces see them: permission → precondition → validation → hooks → commit. Objects go out
+ * as JSON text, ready to be spliced into an answer. Knows no wire format.
+ */
+import type { Json, JsonObject } from "../json.ts";
+import type { Filter, Sort, SortValue } from "../storage/filter.ts";
+import type { OperationContext } from "./context.ts";
+
+/** Path parameters of the request (`people_id`), and the object's id where one object is meant. */
+export interface Target {
+  readonly params: Readonly<Record<string, string>>;
+  /** Absent for lists and for singletons. */
+  readonly id?: string;
+}
+
+/** Conditions on revisions, compared for strict equality; `*` stands for "any that exists". */
+export interface Preconditions {
+  readonly ifMatch?: number | "*";
+  readonly ifNoneMatch?: number | "*";
+}
+
+export interface ListRequest extends Preconditions {
+  /**
+   * The rest of the request, asked for only after permission and preconditions hold (a 304 comes before a complaint
+   * about filters). Throws `invalid-parameters`.
+   */
+  readonly query?: () => ListOptions;
+}
+
+export interface ListOptions {
+  readonly filter?: Filter;
+  /** Default: newest first. The operation appends `-last_modified` as tie-break unless named. */
+  readonly sort?: readonly Sort[];
+  /** Default and cap: the resource's page size. */
+  readonly limit?: number;
+  /** Behind the object with these values of the (completed) sort fields. */
+  readonly after?: readonly SortValue[];
+  readonly tombstones?: boolean;
+  /** Projection: dotted paths; `id` and `last_modified` always stay. */
+  readonly fields?: readonly string[];
+  /** Also count all live matches. */
+  readonly total?: boolean;
+  /** Only count: no objects are read. */
+  readonly countOnly?: boolean;
+}
+
+export type ListResult =
+  | { readonly kind: "not-modified"; readonly revision: number }
+  | {
+      readonly kind: "page";
+      /** Revision of the list. */
+      readonly revision: number;
+      /** JSON text of each entry, as the caller may see it. */
+      readonly items: readonly string[];
+      /** Where the next page begins; absent on the last page. */
+      readonly next?: { readonly sort: readonly Sort[]; readonly after: readonly SortValue[]; readonly limit: number };
+      readonly total?: number;
+    };
+
+export type GetResult =
+  | { readonly kind: "not-modified"; readonly revision: number }
+  | { readonly kind: "object"; readonly revision: number; readonly json: string };
+
+export type PatchDocument =
+  /** Top-level keys replace those of the object. */
+  | { readonly kind: "merge"; readonly data: JsonObject }
+  /** RFC 7396. */
+  | { readonly kind: "merge-patch"; readonly data: JsonObject }
+  /** RFC 6902, on a document `{"data": object}`: paths start with `/data/`. */
+  | { readonly kind: "json-patch"; readonly operations: readonly Json[] };
+
+export interface WriteRequest extends Preconditions {
+  /** The posted object; undefined where the body carried none. */
+  readonly data?: unknown;
+}
+
+export interface PatchRequest extends Preconditions {
+  readonly patch: PatchDocument;
+  /** full: the whole object; light: only what changed; diff: only what now differs from what was sent. */
+  readonly behavior?: "full" | "light" | "diff";
+}
+
+export interface WriteResult {
+  /** `unchanged`: the object existed already and was left as it is (create with a known id). */
+  readonly kind: "created" | "updated" | "unchanged";
+  readonly id: string;
+  readonly revision: number;
+  readonly json: string;
+}
+
+export interface DeleteRequest extends Preconditions {
+  /** A revision wished for the tombstone. */
+  readonly revision?: number;
+}
+
+export interface DeleteResult {
+  readonly revision: number;
+  readonly json: string;
+}
+
+export interface DeleteListResult {
+  /** Highest revision of the tombstones, or of the list when nothing was deleted. */
+  readonly revision: number;
+  readonly items: readonly string[];
+  readonly next?: { readonly sort: readonly Sort[]; readonly after: readonly SortValue[]; readonly limit: number };
+}
+
+/**
+ * The operations of one resource. Errors: `missing-credentials`, `forbidden`, `object-not-found` (details `{id, resource_name}`),
+ * `route-not-found` (missing parent, details `{id, resource_name}`), `precondition-failed` (details `{existing}`), `invalid-parameters`, `conflict`, `unavailable`.
+ */
+export interface ResourceOperations {
+  list(context: OperationContext, target: Target, request: ListRequest): Promise<ListResult>;
+  get(
+    context: OperationContext,
+    target: Target,
+    request: Preconditions & { readonly fields?: () => readonly string[] | undefined },
+  ): GetResult | Promise<GetResult>;
+  create(context: OperationContext, target: Target, request: WriteRequest): Promise<WriteResult>;
+  replace(context: OperationContext, target: Target, request: WriteRequest): Promise<WriteResult>;
+  patch(context: OperationContext, target: Target, request: PatchRequest): Promise<WriteResult>;
+  delete(context: OperationContext, target: Target, request: DeleteRequest): Promise<DeleteResult>;
+  /** Deletes every object of the list that matches and that the caller may write. */
+  deleteList(context: OperationContext, target: Target, request: ListRequest): Promise<DeleteListResult>;
+}

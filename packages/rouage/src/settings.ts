@@ -1,0 +1,51 @@
+/** The settings every service understands. Read once at start: defaults < file < environment < options. */
+
+export interface Settings {
+  /** Where the service listens. */
+  readonly host: string;
+  readonly port: number;
+  /** Backend URL: `memory:`, `sqlite:PATH`. */
+  readonly storage: string;
+  readonly log_level: "trace" | "debug" | "info" | "warn" | "error" | "fatal" | "silent";
+  readonly project_docs: string;
+  /** Public origin such as `https://urgence.example`; default: taken from each request. */
+  readonly public_origin: string | undefined;
+  readonly http_api_version: string;
+  readonly error_info_link: string | undefined;
+  /** JSON file served at `__version__`; absent: a document made from name and version. */
+  readonly version_json_path: string | undefined;
+  readonly readonly: boolean;
+  /** Largest and default page of a list; undefined: only `storage_max_fetch_size` bounds it. */
+  readonly paginate_by: number | undefined;
+  readonly storage_max_fetch_size: number;
+  readonly pagination_token_validity_seconds: number;
+  readonly cors_origins: readonly string[];
+  readonly cors_max_age_seconds: number;
+  readonly root_cache_expires_seconds: number;
+  readonly trailing_slash_redirect_enabled: boolean;
+  readonly trailing_slash_redirect_ttl_seconds: number;
+  readonly version_prefix_redirect_enabled: boolean;
+  readonly version_prefix_redirect_ttl_seconds: number;
+  readonly heartbeat_timeout_seconds: number;
+  readonly retry_after_seconds: number;
+  readonly backoff: number | undefined;
+  readonly backoff_percentage: number | undefined;
+  /** End of service: ISO date. */
+  readonly eos: string | undefined;
+  readonly eos_message: string | undefined;
+  readonly eos_url: string | undefined;
+  /** Endpoints switched off: `{plural|object}_{resource}_{method}`, for example `plural_kittens_delete`. */
+  readonly disabled_endpoints: readonly string[];
+  /** Largest request body in bytes. */
+  readonly body_limit: number;
+  /** Deepest nesting of a JSON body. */
+  readonly body_depth: number;
+  /** Longest a request may take to arrive, and its handler to answer. */
+  readonly request_timeout_seconds: number;
+  /** Longest wait for requests under way when stopping. */
+  readonly stop_timeout_seconds: number;
+  /** More requests than this at once are refused with 429. */
+  readonly max_concurrent_requests: number;
+  /** Event-loop delay beyond which requests are shed with 503; 0: never. */
+  readonly shed_event_loop_delay_ms: number;
+}
