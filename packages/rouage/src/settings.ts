@@ -1,4 +1,6 @@
 /** The settings every service understands. Read once at start: defaults < file < environment < options. */
+import { environmentPrefix, readSettings, type SettingsSources } from "./settings/read.ts";
+import { settingsSchema } from "./settings/schema.ts";
 
 export interface Settings {
   /** Where the service listens. */
@@ -7,6 +9,8 @@ export interface Settings {
   /** Backend URL: `memory:`, `sqlite:PATH`. */
   readonly storage: string;
   readonly log_level: "trace" | "debug" | "info" | "warn" | "error" | "fatal" | "silent";
+  /** Paths hidden in log lines beside the secrets that always are. */
+  readonly log_redact: readonly string[];
   readonly project_docs: string;
   /** Public origin such as `https://urgence.example`; default: taken from each request. */
   readonly public_origin: string | undefined;
@@ -40,12 +44,30 @@ export interface Settings {
   readonly body_limit: number;
   /** Deepest nesting of a JSON body. */
   readonly body_depth: number;
+  /** Largest request line and headers together, in bytes. */
+  readonly header_limit: number;
   /** Longest a request may take to arrive, and its handler to answer. */
   readonly request_timeout_seconds: number;
+  /** How long an idle connection stays open. */
+  readonly keep_alive_timeout_seconds: number;
   /** Longest wait for requests under way when stopping. */
   readonly stop_timeout_seconds: number;
   /** More requests than this at once are refused with 429. */
   readonly max_concurrent_requests: number;
   /** Event-loop delay beyond which requests are shed with 503; 0: never. */
   readonly shed_event_loop_delay_ms: number;
+  /** Average duration of a health check beyond which the service is degraded. */
+  readonly service_level_ms: number;
+  readonly metrics_enabled: boolean;
+  /** A port of its own for `/metrics`; undefined: the public port. */
+  readonly metrics_port: number | undefined;
+}
+
+/**
+ * The settings of the service called `name`; environment variables begin with its name in capitals (`KITTENS_PORT`).
+ * @throws SettingsError naming every unknown key and every bad value
+ */
+export function readServiceSettings(name: string, sources: Omit<SettingsSources, "prefix"> = {}): Settings {
+  const settings: Settings = readSettings(settingsSchema, { ...sources, prefix: environmentPrefix(name) });
+  return { ...settings, storage: settings.storage.replaceAll("{name}", name) };
 }

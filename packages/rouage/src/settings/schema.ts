@@ -1,0 +1,141 @@
+/** The one schema of the settings every service understands: type, default and meaning of each. `docs/settings.md` is made from it. */
+import { Type } from "typebox";
+
+const seconds = (initial: number, description: string, minimum = 0) =>
+  Type.Number({ minimum, maximum: 2_147_483, default: initial, description });
+
+export const settingsSchema = Type.Object({
+  host: Type.String({ minLength: 1, default: "127.0.0.1", description: "Address to listen on; `0.0.0.0` for all." }),
+  port: Type.Integer({
+    minimum: 0,
+    maximum: 65535,
+    default: 8888,
+    description: "Port to listen on; 0 takes a free one.",
+  }),
+  storage: Type.String({
+    pattern: "^[a-z][a-z0-9+.-]*:",
+    default: "sqlite:data/{name}.db",
+    description:
+      "URL of the storage: `memory:` or `sqlite:PATH`, relative to the working directory; `{name}` is the service's name.",
+  }),
+  log_level: Type.Enum(["trace", "debug", "info", "warn", "error", "fatal", "silent"], {
+    default: "info",
+    description: "Least important log lines to write.",
+  }),
+  log_redact: Type.Array(Type.String({ minLength: 1 }), {
+    default: [],
+    description:
+      "Further paths whose values never reach the log, such as `body.address` or `items[*].note`. Credentials, codes, phone numbers and mail addresses are always hidden.",
+  }),
+  project_docs: Type.String({ default: "", description: "Where the service is documented; shown by the hello view." }),
+  public_origin: Type.Optional(
+    Type.String({
+      pattern: "^https?://[^/?#\\s]+$",
+      description: "Origin used in links, such as `https://kittens.example`. Without it, each request's `Host`.",
+    }),
+  ),
+  http_api_version: Type.String({
+    pattern: "^\\d+\\.\\d+$",
+    default: "1.23",
+    description: "Version of the HTTP protocol; its major number is the path prefix.",
+  }),
+  error_info_link: Type.Optional(
+    Type.String({ description: "Link sent as `info` with unexpected errors (status 500)." }),
+  ),
+  version_json_path: Type.Optional(
+    Type.String({ description: "JSON file served at `/__version__`. Without it, a document of name and version." }),
+  ),
+  readonly: Type.Boolean({
+    default: false,
+    description: "Refuse every write with 405; nothing is written to the storage.",
+  }),
+  paginate_by: Type.Optional(
+    Type.Integer({
+      minimum: 1,
+      description: "Default and largest page of a list. Without it, only `storage_max_fetch_size` bounds a page.",
+    }),
+  ),
+  storage_max_fetch_size: Type.Integer({ minimum: 1, default: 10_000, description: "Most objects read for one page." }),
+  pagination_token_validity_seconds: seconds(
+    600,
+    "How long the `Next-Page` of a list deletion can be followed, once.",
+    1,
+  ),
+  cors_origins: Type.Array(Type.String({ minLength: 1 }), {
+    default: ["*"],
+    description: "Origins whose pages may call the service; `*` for all.",
+  }),
+  cors_max_age_seconds: seconds(3600, "How long browsers may remember the answer to a preflight request."),
+  root_cache_expires_seconds: seconds(86_400, "Cache lifetime of the hello view of a read-only service."),
+  trailing_slash_redirect_enabled: Type.Boolean({
+    default: true,
+    description: "Redirect paths with a trailing slash to the path without it.",
+  }),
+  trailing_slash_redirect_ttl_seconds: seconds(3600, "Cache lifetime of that redirect; negative: none.", -1),
+  version_prefix_redirect_enabled: Type.Boolean({
+    default: true,
+    description: "Redirect paths without a version prefix to the current version.",
+  }),
+  version_prefix_redirect_ttl_seconds: seconds(-1, "Cache lifetime of that redirect; negative: none.", -1),
+  heartbeat_timeout_seconds: seconds(10, "Longest a health check may take; unfinished ones count as failed.", 0.001),
+  retry_after_seconds: seconds(30, "`Retry-After` of answers with status 503."),
+  backoff: Type.Optional(
+    Type.Integer({ minimum: 0, description: "Ask clients to wait this many seconds, by the `Backoff` header." }),
+  ),
+  backoff_percentage: Type.Optional(
+    Type.Number({ minimum: 0, maximum: 100, description: "Share of answers that carry `Backoff`. Without it, all." }),
+  ),
+  eos: Type.Optional(
+    Type.String({
+      pattern: "^\\d{4}-\\d{2}-\\d{2}",
+      description: "End of service, an ISO 8601 date: announced before it, 410 after it.",
+    }),
+  ),
+  eos_message: Type.Optional(Type.String({ description: "Message sent with the end-of-service alert." })),
+  eos_url: Type.Optional(
+    Type.String({ description: "Link sent with the end-of-service alert. Without it, `project_docs`." }),
+  ),
+  disabled_endpoints: Type.Array(Type.String({ pattern: "^(plural|object)_.+_(get|post|put|patch|delete)$" }), {
+    default: [],
+    description:
+      "Endpoints that answer 405: `{plural|object}_{resource}_{method}`, for example `plural_kittens_delete`.",
+  }),
+  body_limit: Type.Integer({ minimum: 0, default: 1_048_576, description: "Largest request body, in bytes." }),
+  body_depth: Type.Integer({ minimum: 1, default: 64, description: "Deepest nesting of a JSON body." }),
+  header_limit: Type.Integer({
+    minimum: 1024,
+    maximum: 1_048_576,
+    default: 16_384,
+    description: "Largest request line and headers together, in bytes; more is answered with 431.",
+  }),
+  request_timeout_seconds: seconds(15, "Longest a request may take to arrive, and its handler to answer.", 0.05),
+  keep_alive_timeout_seconds: seconds(
+    65,
+    "How long an idle connection stays open; longer than that of a proxy in front.",
+  ),
+  stop_timeout_seconds: seconds(25, "Longest wait for requests under way when stopping; then they are cut."),
+  max_concurrent_requests: Type.Integer({
+    minimum: 1,
+    default: 1024,
+    description: "More requests at once are refused with 429.",
+  }),
+  shed_event_loop_delay_ms: Type.Number({
+    minimum: 0,
+    default: 500,
+    description: "Event-loop delay beyond which requests are refused with 503, in milliseconds; 0: never.",
+  }),
+  service_level_ms: Type.Number({
+    minimum: 0,
+    default: 1000,
+    description: "Average duration of a health check beyond which the service calls itself degraded, in milliseconds.",
+  }),
+  metrics_enabled: Type.Boolean({ default: true, description: "Collect metrics and serve them as Prometheus text." }),
+  metrics_port: Type.Optional(
+    Type.Integer({
+      minimum: 0,
+      maximum: 65535,
+      description:
+        "Port of its own for `/metrics`, on `host`; the public port then answers 404. Without it, `/metrics` is served on the public port.",
+    }),
+  ),
+});
