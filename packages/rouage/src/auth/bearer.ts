@@ -1,0 +1,44 @@
+/** The bearer policy (RFC 6750): `Authorization: Bearer <access token>`, verified locally, with a hook for revocation. */
+import type { Principal } from "../principal.ts";
+import type { AuthenticationPolicy } from "./policy.ts";
+import { invalidToken, type TokenVerifier, type VerifiedToken } from "./tokens.ts";
+
+export interface BearerOptions {
+  readonly verifier: TokenVerifier;
+  /** Shown in `WWW-Authenticate`. */
+  readonly realm?: string;
+  /** Asked on every request, also for tokens verified before; has to be fast. */
+  readonly revoked?: (claims: VerifiedToken["claims"]) => boolean;
+}
+
+export function bearer({ verifier, realm, revoked = () => false }: BearerOptions): AuthenticationPolicy {
+  function admit({ claims, principal }: VerifiedToken): Principal {
+    if (revoked(claims)) throw invalidToken(new Error("the token is revoked"));
+    return principal;
+  }
+  return {
+    name: "bearer",
+    challenge: realm === undefined ? "Bearer" : `Bearer realm="${realm.replaceAll(/[^\w .:-]/g, "")}"`,
+    securityScheme: { type: "http", scheme: "bearer", bearerFormat: "JWT" },
+    authenticate(request) {
+      const header = request.header("authorization");
+      if (header === undefined) return undefined;
+      const token = parseBearer(header);
+      if (token === undefined) return undefined;
+      const verified = verifier.verify(token);
+      return verified instanceof Promise ? verified.then(admit) : admit(verified);
+    },
+  };
+}
+
+/**
+ * The token of an Authorization header; undefined when another scheme is used. @throws ServiceError `invalid-credentials` when
+ * the scheme is Bearer and what follows is no token
+ */
+export function parseBearer(header: string): string | undefined {
+  if (!/^bearer(?=[ \t]|$)/i.test(header)) return undefined;
+  const token = header.slice(6).trim();
+  // b64token of RFC 6750 §2.1. Two headers arrive joined with ", " and are refused with the rest.
+  if (token.length > 8192 || !/^[A-Za-z0-9\-._~+/]+=*$/.test(token)) throw invalidToken(new Error("malformed token"));
+  return token;
+}

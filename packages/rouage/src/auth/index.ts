@@ -1,0 +1,80 @@
+/** Who calls: passwords, keys, tokens, sessions, one-time codes, throttling and revocation. Re-exports only. */
+export { type BearerOptions, bearer, parseBearer } from "./bearer.ts";
+export { type BoundedCache, boundedCache } from "./bounded-cache.ts";
+export { type CookieOptions, hostCookie, readCookie, sameOrigin } from "./cookies.ts";
+export {
+  initKeys,
+  type JsonWebKeySet,
+  type KeyInfo,
+  type KeyKind,
+  type KeyOptions,
+  listKeys,
+  openSecretKeys,
+  openSigningKeys,
+  type PublicJwk,
+  type RotateOptions,
+  rotateKeys,
+  type SecretKeys,
+  type SigningAlgorithm,
+  type SigningKeys,
+} from "./keys.ts";
+export {
+  type Derive,
+  type DeriveParameters,
+  type PasswordFault,
+  type PasswordOptions,
+  type Passwords,
+  type PepperKeys,
+  passwords,
+} from "./passwords.ts";
+export type { AuthenticationPolicy } from "./policy.ts";
+export {
+  type EndReason,
+  type RefreshFamily,
+  type RefreshGrant,
+  type RefreshOptions,
+  type RefreshTokens,
+  refreshTokens,
+} from "./refresh.ts";
+export {
+  type FollowRevocationsOptions,
+  followRevocations,
+  type Revocation,
+  type RevocationOptions,
+  type Revocations,
+  revocations,
+} from "./revocation.ts";
+export { equalText, hashSecret, keyedHash, randomSecret } from "./secrets.ts";
+export { type BrowserSession, type BrowserSessions, browserSessions, type SessionOptions } from "./sessions.ts";
+export {
+  type Attempt,
+  networkOf,
+  type Throttle,
+  type ThrottleLimit,
+  type ThrottleOptions,
+  throttle,
+} from "./throttle.ts";
+export {
+  type IssuedToken,
+  invalidToken,
+  type JwksSource,
+  localJwks,
+  type RemoteJwksOptions,
+  remoteJwks,
+  type TokenIssuer,
+  type TokenIssuerOptions,
+  type TokenVerifier,
+  type TokenVerifierOptions,
+  tokenIssuer,
+  tokenVerifier,
+  type VerifiedToken,
+} from "./tokens.ts";
+export {
+  enrolTotp,
+  hashRecoveryCode,
+  recoveryCodes,
+  type TotpEnrolment,
+  totpCode,
+  useRecoveryCode,
+  verifyTotp,
+} from "./totp.ts";

@@ -1,0 +1,91 @@
+/**
+ * Revoked sessions and subjects, kept until the tokens issued before have expired anyway. Fed by the log of the service that revokes, so that
+ * every reader in the process knows within milliseconds.
+ */
+import { type Clock, systemClock } from "../clock.ts";
+import type { LogEntry, Storage } from "../storage/storage.ts";
+import type { VerifiedToken } from "./tokens.ts";
+
+/** What a token is refused for: its session (`sid`), its own id (`jti`), or its subject, whose id must never be used again. */
+export interface Revocation {
+  readonly kind: "sid" | "jti" | "sub";
+  readonly id: string;
+}
+
+export interface Revocations {
+  revoke(revocation: Revocation): void;
+  /** For the `revoked` hook of the bearer policy. */
+  revoked(claims: VerifiedToken["claims"]): boolean;
+  readonly size: number;
+}
+
+export interface RevocationOptions {
+  /** Longest life of an access token in milliseconds, with some room for clocks; then a revocation is forgotten. */
+  readonly lifetimeMs: number;
+  readonly clock?: Clock;
+}
+
+export function revocations({ lifetimeMs, clock = systemClock }: RevocationOptions): Revocations {
+  // In order of insertion, which is the order of expiry.
+  const until = new Map<string, number>();
+  const forget = () => {
+    for (const [key, time] of until) {
+      if (time > clock.now()) return;
+      until.delete(key);
+    }
+  };
+  const has = (kind: Revocation["kind"], id: unknown) => typeof id === "string" && until.has(`${kind}\n${id}`);
+  return {
+    revoke({ kind, id }) {
+      forget();
+      until.delete(`${kind}\n${id}`);
+      until.set(`${kind}\n${id}`, clock.now() + lifetimeMs);
+    },
+    revoked: ({ sid, jti, sub }) => until.size > 0 && (has("sid", sid) || has("jti", jti) || has("sub", sub)),
+    get size() {
+      forget();
+      return until.size;
+    },
+  };
+}
+
+export interface FollowRevocationsOptions {
+  readonly log: Pick<Storage, "log" | "position">;
+  readonly into: Revocations;
+  /** The revocation an entry of the log stands for. */
+  readonly read: (entry: LogEntry) => Revocation | undefined;
+  readonly lifetimeMs: number;
+  readonly signal: AbortSignal;
+  readonly clock?: Clock;
+  /** Only entries of these resources. */
+  readonly resources?: readonly string[];
+}
+
+/**
+ * Reads what was revoked within `lifetimeMs`, then goes on reading until the signal aborts.
+ * `ready` resolves when the past is read; `done` when reading has ended, and rejects when the log fails.
+ */
+export function followRevocations(options: FollowRevocationsOptions): {
+  readonly ready: Promise<void>;
+  readonly done: Promise<void>;
+} {
+  const { log, into, read, lifetimeMs, signal, clock = systemClock } = options;
+  const only = options.resources === undefined ? {} : { resources: options.resources };
+  const take = (entry: LogEntry) => {
+    const revocation = read(entry);
+    if (revocation !== undefined) into.revoke(revocation);
+  };
+  async function past(): Promise<number> {
+    const start = await log.position();
+    for await (const entry of log.log({ ...only, reverse: true, signal })) {
+      if (entry.time < clock.now() - lifetimeMs) break;
+      take(entry);
+    }
+    return start;
+  }
+  const reading = past();
+  const done = reading.then(async (after) => {
+    for await (const entry of log.log({ ...only, after, follow: true, signal })) take(entry);
+  });
+  return { ready: reading.then(() => undefined), done };
+}
