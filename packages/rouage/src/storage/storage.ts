@@ -211,6 +211,8 @@ export interface Storage extends AsyncDisposable {
   erase(scopes: readonly EraseScope[]): Promise<EraseCount>;
   /** Drops tombstones with a revision below `before` (and remembers per list that it did). Returns how many. */
   purgeTombstones(key: ListKey, before: number): Promise<number>;
+  /** Highest `before` at which the list really lost tombstones, 0 when never: a client that saw less must start afresh. */
+  purgedBefore(key: ListKey): Promise<number>;
 
   /** A tiny real round trip; throws when the store is not usable. With `readOnly` it writes nothing. */
   check(readOnly?: boolean): Promise<void>;

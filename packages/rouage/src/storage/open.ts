@@ -1,0 +1,36 @@
+/** Opens the storage that a URL names. Only the composition of a service calls this; everything else is handed a `Storage`. */
+import type { Clock } from "../clock.ts";
+import { type Logger, silentLogger } from "../telemetry/log.ts";
+import type { Storage } from "./storage.ts";
+
+export interface OpenStorageOptions {
+  readonly clock: Clock;
+  /** Told what happens off the request path (checkpoints that fail, say). Default: nobody. */
+  readonly log?: Logger;
+}
+
+const schemes: Readonly<
+  Record<string, (location: string, options: Required<OpenStorageOptions>) => Storage | Promise<Storage>>
+> = {
+  memory: async (_location, options) => (await import("./memory.ts")).memoryStorage(options),
+};
+
+/**
+ * `memory:` keeps everything in this process; `sqlite:PATH` in a file, relative to the working directory, made when absent.
+ * @throws Error naming the accepted forms when the URL is none of them
+ */
+export async function openStorage(url: string, options: OpenStorageOptions): Promise<Storage> {
+  const colon = url.indexOf(":");
+  const scheme = url.slice(0, Math.max(colon, 0));
+  const location = url.slice(colon + 1);
+  const open = Object.hasOwn(schemes, scheme) ? schemes[scheme] : undefined;
+  if (open === undefined || (scheme === "memory") !== (location === "")) {
+    throw new Error(`not a storage URL: ${JSON.stringify(redact(url))}; expected "memory:" or "sqlite:PATH"`);
+  }
+  return open(location, { clock: options.clock, log: options.log ?? silentLogger });
+}
+
+/** A mistyped database URL may carry a password, and this message is logged. */
+function redact(url: string): string {
+  return url.replace(/\/\/[^/@]*@/, "//***@");
+}
