@@ -47,6 +47,13 @@ export const errorTable = {
     message: "The request body is larger than this service accepts.",
     retry: false,
   },
+  "header-too-large": {
+    status: 431,
+    errno: 113,
+    title: "Request Header Fields Too Large",
+    message: "The request line and headers are larger than this service accepts.",
+    retry: false,
+  },
   "uri-too-long": { status: 414, errno: 113, title: "URI Too Long", retry: false },
   "request-timeout": {
     status: 408,

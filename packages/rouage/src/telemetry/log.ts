@@ -11,6 +11,15 @@ export interface Logger {
   fatal(fields: object, message?: string): void;
   /** A logger that adds `fields` to every line. */
   child(fields: object): Logger;
+  /**
+   * Writes one finished line of JSON, without its newline: the hot path of request summaries. The writer answers for its being
+   * valid and free of secrets, and asks `writes("info")` before building it. Absent: use the methods above.
+   */
+  line?(json: string): void;
+  /** Whether lines of this level are written. Absent: yes. */
+  writes?(level: LogLevel): boolean;
+  /** Resolves when everything logged so far has been handed to the operating system. */
+  flush?(): Promise<void>;
 }
 
 /** A logger that drops everything. */
@@ -22,4 +31,6 @@ export const silentLogger: Logger = {
   error() {},
   fatal() {},
   child: () => silentLogger,
+  line() {},
+  writes: () => false,
 };

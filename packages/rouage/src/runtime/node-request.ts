@@ -1,0 +1,209 @@
+/** An `IncomingMessage` as a plain request; headers, signal and body are built only when asked for. */
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { invalid, ServiceError } from "../errors.ts";
+import type { HttpRequest } from "../http.ts";
+
+export interface RequestOptions {
+  readonly publicOrigin: string | undefined;
+  readonly hosts: HostMemory;
+}
+
+/** The last `Host` seen and the origin made of it. */
+export interface HostMemory {
+  host: string | undefined;
+  origin: string;
+}
+
+/** @throws ServiceError when the target or the `Host` is not acceptable */
+export function nodeRequest(
+  message: IncomingMessage,
+  response: ServerResponse,
+  options: RequestOptions,
+  expectsContinue: boolean,
+): HttpRequest {
+  return new NodeRequest(message, response, options, expectsContinue);
+}
+
+/** Whether the message announces a body. */
+export function hasBody(message: IncomingMessage): boolean {
+  const raw = message.rawHeaders;
+  for (let index = 0; index < raw.length; index += 2) {
+    const name = (raw[index] as string).toLowerCase();
+    if (name === "transfer-encoding" || (name === "content-length" && raw[index + 1] !== "0")) return true;
+  }
+  return false;
+}
+
+/** A class, because one is made for each request: its methods are shared instead of closed over. */
+class NodeRequest implements HttpRequest {
+  readonly method: string;
+  readonly url: string;
+  readonly origin: string;
+  readonly #message: IncomingMessage;
+  readonly #response: ServerResponse;
+  readonly #expectsContinue: boolean;
+  #controller: AbortController | undefined;
+
+  constructor(message: IncomingMessage, response: ServerResponse, options: RequestOptions, expectsContinue: boolean) {
+    this.#message = message;
+    this.#response = response;
+    this.#expectsContinue = expectsContinue;
+    this.method = message.method ?? "GET";
+    const target = message.url ?? "/";
+    // Origin form, RFC 9112 §3.2.1; the other forms are rare.
+    if (target.charCodeAt(0) === 47) {
+      this.url = target;
+      this.origin = options.publicOrigin ?? originOf(options.hosts, this.header("host"));
+    } else {
+      const { url, host } = absoluteForm(target);
+      this.url = url;
+      this.origin = options.publicOrigin ?? originOf(options.hosts, host);
+    }
+  }
+
+  get peer(): string | undefined {
+    return this.#message.socket.remoteAddress;
+  }
+
+  header(name: string): string | undefined {
+    const raw = this.#message.rawHeaders;
+    let value: string | undefined;
+    for (let index = 0; index < raw.length; index += 2) {
+      const key = raw[index] as string;
+      if (key.length !== name.length || (key !== name && key.toLowerCase() !== name)) continue;
+      const item = raw[index + 1] as string;
+      if (value === undefined) value = item;
+      else if (!singular.has(name)) value += name === "cookie" ? `; ${item}` : `, ${item}`;
+    }
+    return value;
+  }
+
+  headers(): Readonly<Record<string, string>> {
+    const result: Record<string, string> = {};
+    const raw = this.#message.rawHeaders;
+    for (let index = 0; index < raw.length; index += 2) {
+      const name = (raw[index] as string).toLowerCase();
+      if (!Object.hasOwn(result, name)) define(result, name, this.header(name) ?? "");
+    }
+    return result;
+  }
+
+  get signal(): AbortSignal {
+    if (this.#controller === undefined) {
+      const controller = new AbortController();
+      this.#controller = controller;
+      const response = this.#response;
+      if (response.destroyed && !response.writableFinished) controller.abort(gone());
+      else
+        response.once("close", () => {
+          if (!response.writableFinished) controller.abort(gone());
+        });
+    }
+    return this.#controller.signal;
+  }
+
+  body(limit: number): Promise<Uint8Array> {
+    const message = this.#message;
+    const announced = Number(this.header("content-length") ?? 0);
+    if (announced > limit) return Promise.reject(new ServiceError("body-too-large"));
+    if (!hasBody(message)) return Promise.resolve(empty);
+    if (this.#expectsContinue) this.#response.writeContinue();
+    return readBody(message, limit, announced);
+  }
+}
+
+const empty = new Uint8Array(0);
+
+/** Headers of which a second line is no second value; as `IncomingMessage.headers` does, the first counts. */
+const singular = new Set(
+  (
+    "age authorization content-length content-type etag expires from host if-match if-modified-since if-none-match " +
+    "if-unmodified-since last-modified location max-forwards proxy-authorization referer retry-after server user-agent x-request-id"
+  ).split(" "),
+);
+
+function readBody(message: IncomingMessage, limit: number, announced: number): Promise<Uint8Array> {
+  return new Promise((resolve, reject) => {
+    if (message.destroyed || message.readableDidRead) {
+      reject(message.readableDidRead ? new Error("the body was read already") : cut());
+      return;
+    }
+    let length = 0;
+    const chunks: Buffer[] = [];
+    const onData = (chunk: Buffer): void => {
+      length += chunk.length;
+      if (length > limit) {
+        release();
+        message.pause();
+        reject(new ServiceError("body-too-large"));
+        return;
+      }
+      chunks.push(chunk);
+    };
+    const onEnd = (): void => {
+      release();
+      const [first] = chunks;
+      if (chunks.length === 1 && first !== undefined) resolve(first);
+      else resolve(Buffer.concat(chunks, length));
+    };
+    const onClose = (): void => {
+      release();
+      reject(cut());
+    };
+    const release = (): void => {
+      message.off("data", onData);
+      message.off("end", onEnd);
+      message.off("close", onClose);
+      message.off("error", onClose);
+      // Later errors of the connection belong to nobody any more.
+      message.on("error", ignore);
+    };
+    message.on("data", onData);
+    message.on("end", onEnd);
+    message.on("close", onClose);
+    message.on("error", onClose);
+    if (announced === 0) message.resume();
+  });
+}
+
+const ignore = (): void => {};
+
+/** A `__proto__` header is a header like any other. */
+function define(target: Record<string, string>, name: string, value: string): void {
+  if (name === "__proto__") Object.defineProperty(target, name, { value, enumerable: true, configurable: true });
+  else target[name] = value;
+}
+
+/** The origin of a `Host` header. The last one is remembered: a service is asked by the same name over and over. */
+function originOf(hosts: HostMemory, host: string | undefined): string {
+  if (host === hosts.host) return hosts.origin;
+  // HTTP/1.0 has no Host.
+  if (host === undefined) return "http://localhost";
+  if (!/^(?:[a-zA-Z0-9._-]+|\[[0-9a-fA-F:.]+\])(?::\d{1,5})?$/.test(host))
+    throw invalid({ location: "header", name: "Host", description: "Host is not valid", code: "pattern" });
+  hosts.host = host;
+  hosts.origin = `http://${host.toLowerCase()}`;
+  return hosts.origin;
+}
+
+/** RFC 9112 §3.2.2: a server accepts the absolute form, and its authority wins over `Host`. */
+function absoluteForm(target: string): { readonly url: string; readonly host: string } {
+  const parts = /^https?:\/\/([^/?#]+)(\/[^#]*)?$/i.exec(target);
+  const host = parts?.[1];
+  if (host === undefined)
+    throw invalid({ location: "url", name: null, description: "The request target is not valid", code: "pattern" });
+  return { url: parts?.[2] ?? "/", host };
+}
+
+function cut(): ServiceError {
+  return invalid({
+    location: "body",
+    name: null,
+    description: "The request ended before its body was complete",
+    code: "incomplete",
+  });
+}
+
+function gone(): ServiceError {
+  return new ServiceError("deadline-exceeded", { message: "The client is gone." });
+}

@@ -1,0 +1,222 @@
+/**
+ * The adapter to Node.js: one `node:http` server in front of anything that handles plain requests. Knows HTTP/1.1 and
+ * sockets, no resources and no routes.
+ */
+import { createServer, type IncomingMessage, type Server as NodeServer, type ServerResponse } from "node:http";
+import { Server as NetServer, type Socket } from "node:net";
+import { ServiceError } from "../errors.ts";
+import type { HttpRequest, HttpResponse } from "../http.ts";
+import { type Logger, silentLogger } from "../telemetry/log.ts";
+import { errorResponse, rawError } from "./error-response.ts";
+import { hasBody, nodeRequest, type RequestOptions } from "./node-request.ts";
+import { lingerWhileUploading, send } from "./node-response.ts";
+
+/** What can be put behind a port: a service, a door of several services, a function in an object. */
+export interface Handler {
+  handle(request: HttpRequest): Promise<HttpResponse> | HttpResponse;
+}
+
+export interface ListenOptions {
+  readonly host?: string;
+  /** 0 takes a free port. */
+  readonly port?: number;
+  /** Origin for links; default: from each request's `Host`. */
+  readonly publicOrigin?: string | undefined;
+  /** Largest request line and headers together, in bytes. */
+  readonly headerLimit?: number;
+  /** Longest a request may take to arrive, headers and body each. */
+  readonly requestTimeoutMs?: number;
+  readonly keepAliveTimeoutMs?: number;
+  readonly log?: Logger;
+}
+
+/** A listening server. */
+export interface Server extends AsyncDisposable {
+  /** `http://127.0.0.1:8888` */
+  readonly origin: string;
+  readonly port: number;
+  /** Requests under way. */
+  readonly active: number;
+  /**
+   * Stops accepting, lets requests under way finish within `timeoutMs`, answers what still arrives on open connections with
+   * `Connection: close`, then closes the connections that are left.
+   */
+  stop(timeoutMs?: number): Promise<void>;
+}
+
+/** How long connections that look idle stay open after the stop began, for requests already on their way to us. */
+const idleGraceMs = 500;
+
+/**
+ * Listens for HTTP requests.
+ * @throws Error with a message for the operator when the address cannot be listened on
+ * @example await using server = await listen(service, { port: 8888 });
+ */
+export async function listen(handler: Handler, options: ListenOptions = {}): Promise<Server> {
+  const { host = "127.0.0.1", port = 0, log = silentLogger } = options;
+  const requestTimeoutMs = options.requestTimeoutMs ?? 15_000;
+  const request = { publicOrigin: options.publicOrigin, hosts: { host: undefined, origin: "" } };
+  const state: State = { handler, log, stopping: false, active: 0, request };
+
+  const server = createServer(
+    {
+      maxHeaderSize: options.headerLimit ?? 16_384,
+      headersTimeout: requestTimeoutMs,
+      requestTimeout: requestTimeoutMs,
+      keepAliveTimeout: options.keepAliveTimeoutMs ?? 65_000,
+      connectionsCheckingInterval: Math.max(50, Math.min(1000, requestTimeoutMs / 4)),
+      noDelay: true,
+      optimizeEmptyRequests: true,
+    },
+    (message, response) => answer(state, message, response, false),
+  );
+  server.on("checkContinue", (message, response) => answer(state, message, response, true));
+  server.on("clientError", (error, socket) => refuse(log, error, socket as Socket));
+  // Without a listener Node.js would hand upgrades and CONNECT tunnels a dead socket.
+  server.on("upgrade", (message, socket) => answerUpgrade(state, server, message, socket as Socket));
+  server.on("connect", (_message, socket) => socket.end(rawError(new ServiceError("method-not-allowed"))));
+
+  await bind(server, host, port);
+  const address = server.address();
+  const bound = typeof address === "object" && address !== null ? address.port : port;
+  let stopped: Promise<void> | undefined;
+  const stop = (timeoutMs = 25_000): Promise<void> => {
+    stopped ??= shut(state, server, timeoutMs);
+    return stopped;
+  };
+  return {
+    origin: `http://${host.includes(":") ? `[${host}]` : host}:${bound}`,
+    port: bound,
+    get active() {
+      return state.active;
+    },
+    stop,
+    [Symbol.asyncDispose]: () => stop(),
+  };
+}
+
+interface State {
+  readonly handler: Handler;
+  readonly log: Logger;
+  readonly request: RequestOptions;
+  stopping: boolean;
+  active: number;
+}
+
+function bind(server: NodeServer, host: string, port: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once("error", (error: NodeJS.ErrnoException) => {
+      const where = `${host}:${port}`;
+      if (error.code === "EADDRINUSE")
+        reject(new Error(`${where} is in use by another process; choose another with the setting "port"`));
+      else if (error.code === "EACCES")
+        reject(new Error(`${where} may not be listened on by this user; choose a "port" from 1024`));
+      else if (error.code === "EADDRNOTAVAIL" || error.code === "ENOTFOUND")
+        reject(new Error(`${where} is no address of this machine; check the setting "host"`));
+      else reject(error);
+    });
+    // A long backlog: a burst of new connections waits in the kernel instead of being refused.
+    server.listen({ host, port, backlog: 1024 }, () => {
+      server.removeAllListeners("error");
+      server.on("error", () => {});
+      resolve();
+    });
+  });
+}
+
+function answer(state: State, message: IncomingMessage, response: ServerResponse, expectsContinue: boolean): void {
+  state.active++;
+  let request: HttpRequest;
+  try {
+    request = nodeRequest(message, response, state.request, expectsContinue);
+  } catch (error) {
+    finish(state, message, response, errorResponse(error));
+    return;
+  }
+  try {
+    const result = state.handler.handle(request);
+    if (!("then" in result)) finish(state, message, response, result);
+    else
+      result.then(
+        (value) => finish(state, message, response, value),
+        (error: unknown) => fail(state, message, response, error),
+      );
+  } catch (error) {
+    fail(state, message, response, error);
+  }
+}
+
+function fail(state: State, message: IncomingMessage, response: ServerResponse, error: unknown): void {
+  if (!ServiceError.is(error)) state.log.error({ err: error, method: message.method }, "handler failed");
+  finish(state, message, response, errorResponse(error));
+}
+
+function finish(state: State, message: IncomingMessage, response: ServerResponse, value: HttpResponse): void {
+  state.active--;
+  if (response.destroyed || response.headersSent) return;
+  try {
+    if (!message.complete && hasBody(message)) lingerWhileUploading(message, response, value, state.stopping);
+    else send(message, response, value, state.stopping, state.log);
+  } catch (error) {
+    // A header that HTTP cannot carry, for example.
+    state.log.error({ err: error, method: message.method }, "answer cannot be sent");
+    if (response.headersSent) response.destroy();
+    else send(message, response, errorResponse(error), true, state.log);
+  }
+}
+
+/** We upgrade nothing: RFC 9110 §7.8 lets a server ignore the request to and answer in HTTP/1.1; the connection ends after it. */
+function answerUpgrade(state: State, server: NodeServer, message: IncomingMessage, socket: Socket): void {
+  socket.end(rawError(new ServiceError("method-not-allowed", { message: "This service upgrades no connection." })));
+  state.log.debug({ url: message.url, listening: server.listening }, "upgrade refused");
+}
+
+/** Answers what was no HTTP request, or did not arrive in time, in the protocol's form. */
+function refuse(log: Logger, error: NodeJS.ErrnoException, socket: Socket): void {
+  if (!socket.writable || error.code === "ECONNRESET") {
+    socket.destroy();
+    return;
+  }
+  // An answer under way on this connection (pipelining) must not be mixed with ours.
+  const underWay = (socket as Socket & { readonly _httpMessage?: ServerResponse })._httpMessage;
+  if (underWay?.headersSent === true) {
+    socket.destroy();
+    return;
+  }
+  log.debug({ reason: error.code, peer: socket.remoteAddress }, "request refused");
+  socket.end(rawError(protocolError(error)));
+  socket.setTimeout(2000, () => socket.destroy());
+}
+
+function protocolError(error: NodeJS.ErrnoException): ServiceError {
+  switch (error.code) {
+    case "HPE_HEADER_OVERFLOW":
+      return new ServiceError("header-too-large");
+    case "HPE_CHUNK_EXTENSIONS_OVERFLOW":
+      return new ServiceError("body-too-large");
+    case "ERR_HTTP_REQUEST_TIMEOUT":
+      return new ServiceError("request-timeout");
+    default:
+      return new ServiceError("invalid-parameters", { message: "The request is not valid HTTP." });
+  }
+}
+
+async function shut(state: State, server: NodeServer, timeoutMs: number): Promise<void> {
+  state.stopping = true;
+  const closed = new Promise<void>((resolve) => {
+    // The close of `node:http` would also cut connections that look idle while their next request is on its way.
+    NetServer.prototype.close.call(server, () => resolve());
+  });
+  const idle = setTimeout(() => server.closeIdleConnections(), Math.min(idleGraceMs, timeoutMs));
+  // Connections whose request finished after that without an answer to carry `Connection: close`.
+  const sweep = setInterval(() => {
+    if (state.active === 0) server.closeIdleConnections();
+  }, 1000);
+  const force = setTimeout(() => server.closeAllConnections(), timeoutMs);
+  await closed;
+  clearTimeout(idle);
+  clearInterval(sweep);
+  clearTimeout(force);
+  // `node:http` ends its own timer of connection checks only in its close.
+  server.close(() => {});
+}

@@ -1,0 +1,102 @@
+/** The logger of running services: JSON lines in batches, secrets hidden by name and by declared path. */
+import pino from "pino";
+import { type Clock, systemClock } from "../clock.ts";
+import type { Logger, LogLevel } from "./log.ts";
+import { redact } from "./redact.ts";
+
+export interface JsonLoggerOptions {
+  /** Added to every line as `name`. */
+  readonly name?: string;
+  readonly level?: LogLevel | "silent";
+  /** Paths hidden beside the well-known names, in pino's notation: `body.address`, `items[*].note`. */
+  readonly redact?: readonly string[];
+  /** Default: standard output. */
+  readonly destination?: LogDestination;
+  readonly clock?: Clock;
+}
+
+/** Where lines go. Each text is one or more whole lines with their newlines. */
+export interface LogDestination {
+  write(lines: string): unknown;
+  /** Resolves when everything written so far has been handed on. */
+  flush?(): Promise<void>;
+}
+
+/** A logger with all of the optional methods. */
+export type JsonLogger = Logger & Required<Pick<Logger, "line" | "writes" | "flush">>;
+
+/**
+ * Makes a logger. Levels are written as words, times as milliseconds since the epoch.
+ * @example const log = jsonLogger({ name: "kittens", level: "info" });
+ */
+export function jsonLogger(options: JsonLoggerOptions = {}): JsonLogger {
+  const { name, level = "info", clock = systemClock, destination = standardOutput() } = options;
+  const instance = pino(
+    {
+      level,
+      base: name === undefined ? {} : { name },
+      timestamp: () => `,"time":${clock.now()}`,
+      formatters: { level: (label) => ({ level: label }), log: redact },
+      serializers: { err: pino.stdSerializers.err, error: pino.stdSerializers.err },
+      redact: { paths: [...(options.redact ?? [])], censor: "[redacted]" },
+    },
+    { write: (line) => destination.write(line) },
+  );
+  return wrap(instance, destination);
+}
+
+function wrap(instance: pino.Logger, destination: LogDestination): JsonLogger {
+  return {
+    trace: (fields, message) => instance.trace(fields, message),
+    debug: (fields, message) => instance.debug(fields, message),
+    info: (fields, message) => instance.info(fields, message),
+    warn: (fields, message) => instance.warn(fields, message),
+    error: (fields, message) => instance.error(fields, message),
+    fatal: (fields, message) => instance.fatal(fields, message),
+    child: (fields) => wrap(instance.child(redact(fields)), destination),
+    line: (json) => {
+      destination.write(`${json}\n`);
+    },
+    writes: (level) => instance.isLevelEnabled(level),
+    flush: () => destination.flush?.() ?? Promise.resolve(),
+  };
+}
+
+/** Most lines kept in memory when standard output does not take them; beyond it lines are lost rather than the process. */
+const maximumPending = 32 * 1024 * 1024;
+const longestDelayMs = 100;
+const batchBytes = 16 * 1024;
+
+let output: LogDestination | undefined;
+
+/**
+ * Standard output, in batches of 16 KiB or after 100 ms, written to the end when the process exits. There is one file descriptor 1
+ * in a process, hence one buffer before it: the only state of the toolkit that services share.
+ */
+export function standardOutput(): LogDestination {
+  if (output !== undefined) return output;
+  const stream = pino.destination({
+    dest: 1,
+    sync: false,
+    minLength: batchBytes,
+    maxLength: maximumPending,
+    periodicFlush: longestDelayMs,
+  });
+  // A closed pipe (`| head`) must not end the service.
+  stream.on("error", () => {});
+  process.on("exit", () => {
+    try {
+      stream.flushSync();
+    } catch {
+      // Nobody reads any more.
+    }
+  });
+  output = {
+    write: (lines) => stream.write(lines),
+    flush: () =>
+      new Promise((resolve) => {
+        stream.flush(() => resolve());
+      }),
+  };
+  return output;
+}
