@@ -1,0 +1,61 @@
+/** The life of a main program: runs until it is told to end or breaks, then stops in order and says how it went. */
+import type { Logger } from "../telemetry/log.ts";
+
+export interface MainOptions {
+  readonly log: Logger;
+  /** Readiness fails from here on; requests are still answered. */
+  drain(): void;
+  /** How long to go on answering while load balancers take notice. */
+  readonly drainMs: number;
+  /** Finishes what runs, then closes. */
+  stop(): Promise<void>;
+}
+
+/** Exit codes: stopped in order; broken; ended by a second signal. */
+export const exitCodes = { stopped: 0, failed: 1, forced: 130 } as const;
+
+/**
+ * Waits for SIGTERM or SIGINT, then drains, stops, flushes the log and ends the process with code 0; a second signal ends it at once
+ * with 130. An exception nobody caught is logged as fatal, and the process stops in order with code 1; a rejection nobody
+ * handled is logged and the process lives: it belongs to one request or job.
+ */
+export function runUntilSignal({ log, drain, drainMs, stop }: MainOptions): void {
+  let ending = false;
+
+  const end = async (code: number): Promise<void> => {
+    let exitCode = code;
+    try {
+      drain();
+      if (drainMs > 0 && code === exitCodes.stopped) await new Promise((resolve) => setTimeout(resolve, drainMs));
+      await stop();
+      log.info({}, "stopped");
+    } catch (error) {
+      log.fatal({ err: error }, "stopping failed");
+      exitCode = exitCodes.failed;
+    }
+    await log.flush?.();
+    process.exit(exitCode);
+  };
+
+  const onSignal = (signal: NodeJS.Signals): void => {
+    if (ending) {
+      log.warn({ signal }, "told to end again, ends at once");
+      process.exit(exitCodes.forced);
+    }
+    ending = true;
+    log.info({ signal }, "stopping");
+    void end(exitCodes.stopped);
+  };
+  process.on("SIGTERM", onSignal);
+  process.on("SIGINT", onSignal);
+
+  process.on("uncaughtException", (error) => {
+    log.fatal({ err: error }, "uncaught exception");
+    if (ending) return;
+    ending = true;
+    void end(exitCodes.failed);
+  });
+  process.on("unhandledRejection", (reason) => {
+    log.error({ err: reason }, "unhandled rejection");
+  });
+}
