@@ -1,0 +1,85 @@
+/** What the tests of the access service share: keys in memory, and storages of both kinds that clean up after themselves. */
+import { generateKeyPairSync, type webcrypto } from "node:crypto";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { Clock } from "rouage";
+import type { SigningKeys } from "rouage/auth";
+import { openStorage, type Storage } from "rouage/storage";
+import type { AuditDraft } from "./audit/entry.ts";
+
+export const storageKinds = ["memory:", "sqlite:"] as const;
+export type StorageKind = (typeof storageKinds)[number];
+
+export async function openTestStorage(
+  kind: StorageKind,
+  clock: Clock,
+): Promise<{ storage: Storage } & AsyncDisposable> {
+  const folder = await temporaryFolder();
+  const storage = await openStorage(kind === "memory:" ? kind : `sqlite:${join(folder.path, "access.db")}`, { clock });
+  return {
+    storage,
+    async [Symbol.asyncDispose]() {
+      await storage.close();
+      await folder[Symbol.asyncDispose]();
+    },
+  };
+}
+
+export async function temporaryFolder(): Promise<{ readonly path: string } & AsyncDisposable> {
+  const path = await mkdtemp(join(tmpdir(), "urgence-access-"));
+  return { path, [Symbol.asyncDispose]: () => rm(path, { recursive: true, force: true }) };
+}
+
+export function testKeys(kid = "k1"): SigningKeys {
+  const { privateKey, publicKey } = generateKeyPairSync("ed25519");
+  const jwk = privateKey.export({ format: "jwk" }) as webcrypto.JsonWebKey;
+  const published = { ...(publicKey.export({ format: "jwk" }) as webcrypto.JsonWebKey), kid, alg: "EdDSA", use: "sig" };
+  return {
+    algorithm: "EdDSA",
+    active: () => ({ kid, jwk: jwk as ReturnType<SigningKeys["active"]>["jwk"] }),
+    jwks: () => ({ keys: [published as ReturnType<SigningKeys["jwks"]>["keys"][number]] }),
+    reload: async () => {},
+  };
+}
+
+export function draft(number: number, more: Partial<AuditDraft> = {}): AuditDraft {
+  return {
+    audit: `audit-${number}`,
+    at: "2026-06-01T12:00:00.000Z",
+    level: 2,
+    actor: "responder-1",
+    role: "responder",
+    site: "samu-75",
+    person: `person-${number % 3}`,
+    reason: "unconscious",
+    incident: "2026-0042",
+    sections: ["allergies"],
+    outcome: "shown",
+    request: `request-${number}`,
+    ...more,
+  };
+}
+
+/** A storage that does as told: the commits and reads fail while `failing` is true, and hang while `hanging` is. */
+export function unreliable(storage: Storage): Storage & { failing: boolean; hanging: boolean } {
+  const guarded = new Set<PropertyKey>(["commit", "get", "list", "count", "erase"]);
+  const switches = { failing: false, hanging: false };
+  return new Proxy(storage, {
+    get(target, name) {
+      if (name === "failing" || name === "hanging") return switches[name];
+      const member = Reflect.get(target, name);
+      if (typeof member !== "function") return member;
+      return (...args: unknown[]) => {
+        if (guarded.has(name) && switches.failing) return Promise.reject(new Error("the disk is on fire"));
+        if (guarded.has(name) && switches.hanging) return new Promise(() => {});
+        return Reflect.apply(member, target, args);
+      };
+    },
+    set(_target, name, value) {
+      if (name !== "failing" && name !== "hanging") return false;
+      switches[name] = value === true;
+      return true;
+    },
+  }) as Storage & { failing: boolean; hanging: boolean };
+}
