@@ -1,0 +1,165 @@
+/**
+ * Calls between services: in process, through the other service's own door, so that its checks, limits and log apply. Each call carries a token: the
+ * user's own, or a short-lived one of the calling service.
+ */
+import { type Clock, ServiceError, systemClock } from "rouage";
+
+export type ServiceName = "accounts" | "profiles" | "positions" | "access";
+
+export interface ServiceCallOptions {
+  readonly body?: unknown;
+  /** The user's own `Authorization`; absent: the calling service's token. */
+  readonly authorization?: string;
+  readonly signal?: AbortSignal;
+  /** Correlation id of the request that caused the call. */
+  readonly requestId?: string;
+  /** Network address of the person the call is made for; believed only from services. */
+  readonly address?: string;
+}
+
+export interface ServiceAnswer {
+  readonly status: number;
+  /** Parsed JSON; text where the answer is none, undefined when it is empty. */
+  readonly body: unknown;
+  /** Lower-case names. */
+  readonly headers: Readonly<Record<string, string>>;
+}
+
+/**
+ * Calls another service in process with a service token, or on behalf of a user with the user's own token.
+ * @throws ServiceError `unavailable` when the service is not there, `deadline-exceeded` when it takes too long
+ */
+export type ServiceCall = (
+  service: ServiceName,
+  method: string,
+  path: string,
+  options?: ServiceCallOptions,
+) => Promise<ServiceAnswer>;
+
+/** Header with the person's network address, on calls that services make; see `clientAddress`. */
+export const addressHeader = "x-client-address";
+
+export interface Door {
+  fetch(request: Request): Promise<Response>;
+}
+
+export interface ServiceRegistry {
+  /** Makes a running service reachable; calls made before wait for nothing and answer `unavailable`. */
+  register(name: ServiceName, door: Door): void;
+  /** The calls of one service, with its own token. */
+  callsFrom(service: string): ServiceCall;
+}
+
+export interface ServiceRegistryOptions {
+  /** A new token of a service, and its life in seconds. */
+  readonly mint: (service: string) => Promise<{ readonly token: string; readonly expiresIn: number }>;
+  readonly clock?: Clock;
+  /** Longest a call may take. Default 10 seconds. */
+  readonly timeoutMs?: number;
+}
+
+export function serviceRegistry({
+  mint,
+  clock = systemClock,
+  timeoutMs = 10_000,
+}: ServiceRegistryOptions): ServiceRegistry {
+  const doors = new Map<ServiceName, Door>();
+  return {
+    register: (name, door) => void doors.set(name, door),
+    callsFrom(from) {
+      const token = cachedToken(() => mint(from), clock);
+      return async (service, method, path, options = {}) => {
+        const door = doors.get(service);
+        if (door === undefined) throw unavailable(service, new Error(`${service} is not started`));
+        const authorization = options.authorization ?? `Bearer ${await token()}`;
+        const timeout = AbortSignal.timeout(timeoutMs);
+        const signal = options.signal === undefined ? timeout : AbortSignal.any([options.signal, timeout]);
+        const request = buildRequest(service, method, path, options, authorization, signal);
+        try {
+          return await readAnswer(await abortable(door.fetch(request), signal));
+        } catch (cause) {
+          if (timeout.aborted) throw new ServiceError("deadline-exceeded", { cause });
+          if (options.signal?.aborted === true) throw cause;
+          throw unavailable(service, cause);
+        }
+      };
+    },
+  };
+}
+
+/** The person's network address: of the connection, or as told by a service that calls on their behalf. */
+export function clientAddress(
+  request: { readonly peer: string | undefined; header(name: string): string | undefined },
+  roles: ReadonlySet<string>,
+): string | undefined {
+  const told = roles.has("service") ? request.header(addressHeader) : undefined;
+  return told ?? request.peer;
+}
+
+function buildRequest(
+  service: ServiceName,
+  method: string,
+  path: string,
+  { body, requestId, address }: ServiceCallOptions,
+  authorization: string,
+  signal: AbortSignal,
+): Request {
+  const headers = new Headers({ authorization, accept: "application/json" });
+  if (requestId !== undefined) headers.set("x-request-id", requestId);
+  if (address !== undefined) headers.set(addressHeader, address);
+  if (body === undefined) return new Request(`http://${service}.internal${path}`, { method, headers, signal });
+  headers.set("content-type", "application/json");
+  return new Request(`http://${service}.internal${path}`, { method, headers, signal, body: JSON.stringify(body) });
+}
+
+async function readAnswer(response: Response): Promise<ServiceAnswer> {
+  const text = await response.text();
+  return { status: response.status, body: parse(text), headers: Object.fromEntries(response.headers) };
+}
+
+function parse(text: string): unknown {
+  if (text === "") return undefined;
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text;
+  }
+}
+
+/** A service in this process may be slower than its caller is patient. */
+function abortable<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  if (signal.aborted) return Promise.reject(signal.reason);
+  const { promise: aborted, reject } = Promise.withResolvers<never>();
+  const abort = () => reject(signal.reason);
+  signal.addEventListener("abort", abort, { once: true });
+  return Promise.race([promise, aborted]).finally(() => signal.removeEventListener("abort", abort));
+}
+
+/** Keeps a token until a minute before it expires; asked for by many at once, it is minted once. */
+function cachedToken(
+  mint: () => Promise<{ readonly token: string; readonly expiresIn: number }>,
+  clock: Clock,
+): () => Promise<string> {
+  let current: { readonly token: string; readonly until: number } | undefined;
+  let minting: Promise<string> | undefined;
+  return async () => {
+    if (current !== undefined && current.until > clock.now()) return current.token;
+    minting ??= mint()
+      .then(({ token, expiresIn }) => {
+        current = { token, until: clock.now() + (expiresIn - 60) * 1000 };
+        return token;
+      })
+      .finally(() => {
+        minting = undefined;
+      });
+    return minting;
+  };
+}
+
+function unavailable(service: string, cause: unknown): ServiceError {
+  return new ServiceError("unavailable", {
+    message: `The service ${service} does not answer, please retry later.`,
+    headers: { "retry-after": "5" },
+    cause,
+  });
+}
