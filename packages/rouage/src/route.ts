@@ -39,6 +39,8 @@ export interface RouteOptions<Path extends string, B extends TSchema | undefined
   readonly accepts?: readonly string[];
   /** Schema of the query parameters; values arrive as strings and are converted to the schema's types. */
   readonly query?: Q;
+  /** Schema of the path parameters, an object of strings: what a parameter must look like. */
+  readonly params?: TSchema;
   /** Schema of a 200 answer, for the API description. */
   readonly response?: TSchema;
   /** Largest body in bytes; default: the service's setting. */
@@ -47,6 +49,14 @@ export interface RouteOptions<Path extends string, B extends TSchema | undefined
   readonly unversioned?: boolean;
   /** False: left out of the API description (pages). */
   readonly documented?: boolean;
+  /** True: changes nothing although it is no GET (a search by POST), so it is also served in read-only mode. */
+  readonly safe?: boolean;
+  /** True: a probe or metrics: callers are not authenticated, it is never limited, shed or ended, and logged as debug. */
+  readonly operational?: boolean;
+  /** True: under overload shed only when it is twice as bad as for others. */
+  readonly important?: boolean;
+  /** True: a path parameter is a secret; logs show the path's pattern instead of the path. */
+  readonly secretPath?: boolean;
   readonly summary?: string;
   readonly tag?: string;
   /** A plain value becomes a 200 JSON answer, `undefined` a 204; `reply()` and web `Response`s are sent as they are. */

@@ -1,0 +1,109 @@
+/** The views every service has: hello, heartbeats, version, API description. */
+import { readFileSync } from "node:fs";
+import type { Settings } from "../../settings.ts";
+import type { Logger } from "../../telemetry/log.ts";
+import { jsonType } from "./body.ts";
+import { type Endpoint, endpointDefaults } from "./endpoint.ts";
+import type { Answer, Exchange } from "./exchange.ts";
+
+export interface BuiltinParts {
+  readonly name: string;
+  readonly version: string;
+  readonly settings: Settings;
+  readonly log: Logger;
+  readonly prefix: string;
+  readonly httpDate: (milliseconds: number) => string;
+  readonly capabilities: Readonly<Record<string, object>>;
+  /** Shown in hello: where the configuration came from. */
+  readonly config?: Readonly<Record<string, unknown>> | undefined;
+  /** Served at `contribute.json`; absent: not served. */
+  readonly contribute?: object | undefined;
+  heartbeat(): Promise<{ readonly ok: boolean; readonly body: object }>;
+  openapi(): object;
+}
+
+export function builtinEndpoints(parts: BuiltinParts): readonly Endpoint[] {
+  const { prefix, settings } = parts;
+  const versionText = JSON.stringify(versionDocument(parts));
+  let description: string | undefined;
+
+  const view = (path: string, name: string, run: Endpoint["run"], overrides: Partial<Endpoint> = {}) => {
+    const endpoint: Endpoint = {
+      ...endpointDefaults,
+      method: "GET",
+      path: prefix + path,
+      name,
+      declaredBy: `the built-in view ${name}`,
+      identify: false,
+      run,
+      ...overrides,
+    };
+    return [endpoint, { ...endpoint, method: "HEAD" }];
+  };
+
+  return [
+    ...view("/", "hello", (exchange) => hello(exchange, parts), { identify: true }),
+    ...view(
+      "/__heartbeat__",
+      "heartbeat",
+      async () => {
+        const { ok, body } = await parts.heartbeat();
+        const headers = ok ? {} : { "retry-after": String(settings.retry_after_seconds) };
+        return json(JSON.stringify(body), ok ? 200 : 503, headers);
+      },
+      { operational: true, jsonOnly: false },
+    ),
+    ...view("/__lbheartbeat__", "lbheartbeat", () => json("{}"), { operational: true, jsonOnly: false }),
+    ...view("/__version__", "version", () => json(versionText)),
+    ...view("/openapi.json", "openapi", () => {
+      description ??= JSON.stringify(parts.openapi());
+      return json(description);
+    }),
+    ...(parts.contribute === undefined
+      ? []
+      : view("/contribute.json", "contribute", () => json(JSON.stringify(parts.contribute)))),
+  ];
+}
+
+function json(body: string, status = 200, headers: Readonly<Record<string, string>> = {}): Answer {
+  return { status, headers: { "content-type": jsonType, "cache-control": "no-cache, no-store", ...headers }, body };
+}
+
+function hello({ principal, clock, request }: Exchange, parts: BuiltinParts): Answer {
+  const { settings, prefix, capabilities } = parts;
+  const body = {
+    project_name: parts.name,
+    project_version: parts.version,
+    http_api_version: settings.http_api_version,
+    project_docs: settings.project_docs,
+    url: `${settings.public_origin ?? request.origin}${prefix}/`,
+    config: parts.config ?? null,
+    settings: { readonly: settings.readonly },
+    capabilities,
+    eos: settings.eos,
+    user: principal.id === undefined ? undefined : { id: principal.id, principals: principalsOf(principal.id) },
+  };
+  if (!settings.readonly) return json(JSON.stringify(body));
+  const seconds = settings.root_cache_expires_seconds;
+  return json(JSON.stringify(body), 200, {
+    "cache-control": principal.id === undefined ? `max-age=${seconds}` : `private, max-age=${seconds}`,
+    expires: parts.httpDate(clock.now() + seconds * 1000),
+    vary: "Authorization, Cookie",
+  });
+}
+
+function principalsOf(id: string): readonly string[] {
+  return ["system.Everyone", "system.Authenticated", id];
+}
+
+/** The configured file, or a document made from name and version: this view never fails. */
+function versionDocument({ name, version, settings, log }: BuiltinParts): unknown {
+  const made = { name, version };
+  if (settings.version_json_path === undefined) return made;
+  try {
+    return JSON.parse(readFileSync(settings.version_json_path, "utf8"));
+  } catch (error) {
+    log.warn({ err: error, path: settings.version_json_path }, "version file cannot be read");
+    return made;
+  }
+}

@@ -1,0 +1,143 @@
+/** One request on its way through the face: who, what for, and what its log line will say. */
+import type { Clock } from "../../clock.ts";
+import type { HttpBody, HttpRequest } from "../../http.ts";
+import type { OperationContext } from "../../operations/context.ts";
+import { anonymous, type Principal } from "../../principal.ts";
+import type { Logger } from "../../telemetry/log.ts";
+import type { Negotiated } from "./accept.ts";
+import { requestIdOf, traceIdOf } from "./correlation.ts";
+import type { RegisteredEndpoint } from "./endpoint.ts";
+
+/** An answer of an endpoint, before the standard headers are added. */
+export interface Answer {
+  readonly status: number;
+  /** Lower-case names. */
+  readonly headers: Readonly<Record<string, string | readonly string[]>>;
+  readonly body?: HttpBody;
+}
+
+/**
+ * The state of one request. It is itself the operation context of reads, because an object with accessors of its own costs ten times
+ * as much (measured 320 against 20 ns); code of users gets `context()`, which may be copied with `{...context}`.
+ */
+export class Exchange implements OperationContext {
+  readonly request: HttpRequest;
+  readonly clock: Clock;
+  readonly requestId: string;
+  readonly traceId: string | undefined;
+  /** Monotonic, milliseconds. */
+  readonly startedAt: number;
+  readonly log: Logger;
+  readonly negotiated: Negotiated;
+  principal: Principal = anonymous;
+  endpoint: RegisteredEndpoint | undefined;
+  path = "";
+  /** Without its question mark. */
+  search = "";
+  /** What the log shows instead of the path, where the path holds a secret. */
+  shownPath: string | undefined;
+  /** Errno of the error answered. */
+  errno: number | undefined;
+  /** Message of a deprecation to announce in `Alert`. */
+  deprecation: string | undefined;
+  /** The request's body is being waited for. */
+  reading = false;
+  /** A slot of the concurrency limit is held. */
+  admitted = false;
+  #expiry: AbortController | undefined;
+  #signal: AbortSignal | undefined;
+  #expired: unknown;
+
+  constructor(request: HttpRequest, clock: Clock, log: Logger, negotiated: Negotiated) {
+    this.request = request;
+    this.clock = clock;
+    this.requestId = requestIdOf(request.header("x-request-id"));
+    this.traceId = traceIdOf(request.header("traceparent"));
+    this.startedAt = performance.now();
+    this.log = new RequestLog(log, this.requestId, this.traceId);
+    this.negotiated = negotiated;
+  }
+
+  /** Aborts when the client is gone or the deadline has passed. Made when first asked for. */
+  get signal(): AbortSignal {
+    if (this.#signal === undefined) {
+      this.#expiry = new AbortController();
+      if (this.#expired !== undefined) this.#expiry.abort(this.#expired);
+      this.#signal = AbortSignal.any([this.request.signal, this.#expiry.signal]);
+    }
+    return this.#signal;
+  }
+
+  /** The deadline has passed: stops what still works on this request. */
+  expire(reason: unknown): void {
+    this.#expired = reason;
+    this.#expiry?.abort(reason);
+  }
+
+  /** The operation context for code of users: all of its properties are its own. */
+  context(): OperationContext {
+    const exchange = this;
+    return {
+      principal: this.principal,
+      requestId: this.requestId,
+      log: this.log,
+      clock: this.clock,
+      get signal() {
+        return exchange.signal;
+      },
+    };
+  }
+
+  /** The whole body; remembers that it is being waited for, so that a client too slow is told 408 and not 504. */
+  async body(limit: number): Promise<Uint8Array> {
+    this.reading = true;
+    try {
+      return await this.request.body(limit);
+    } finally {
+      this.reading = false;
+    }
+  }
+}
+
+/** A logger that adds the request's correlation, made when the first line is written: most requests write none of their own. */
+class RequestLog implements Logger {
+  readonly #parent: Logger;
+  readonly #requestId: string;
+  readonly #traceId: string | undefined;
+  #own: Logger | undefined;
+
+  constructor(parent: Logger, requestId: string, traceId: string | undefined) {
+    this.#parent = parent;
+    this.#requestId = requestId;
+    this.#traceId = traceId;
+  }
+
+  get #logger(): Logger {
+    this.#own ??= this.#parent.child(
+      this.#traceId === undefined ? { rid: this.#requestId } : { rid: this.#requestId, trace: this.#traceId },
+    );
+    return this.#own;
+  }
+
+  trace(fields: object, message?: string): void {
+    this.#logger.trace(fields, message);
+  }
+  debug(fields: object, message?: string): void {
+    this.#logger.debug(fields, message);
+  }
+  info(fields: object, message?: string): void {
+    this.#logger.info(fields, message);
+  }
+  warn(fields: object, message?: string): void {
+    this.#logger.warn(fields, message);
+  }
+  error(fields: object, message?: string): void {
+    this.#logger.error(fields, message);
+  }
+  fatal(fields: object, message?: string): void {
+    this.#logger.fatal(fields, message);
+  }
+  child(fields: object): Logger {
+    return this.#logger.child(fields);
+  }
+}

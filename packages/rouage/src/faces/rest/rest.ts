@@ -1,0 +1,335 @@
+/**
+ * The REST face: HTTP requests become operations on resources and calls of routes. Holds the outermost error boundary: whatever
+ * happens inside, a client gets a well-formed answer. Knows no storage.
+ */
+import type { AuthenticationPolicy } from "../../auth/policy.ts";
+import type { Clock } from "../../clock.ts";
+import { invalid, ServiceError, violationError } from "../../errors.ts";
+import type { HttpRequest, HttpResponse } from "../../http.ts";
+import type { ResourceOperations } from "../../operations/operations.ts";
+import type { Resource } from "../../resource.ts";
+import type { Route } from "../../route.ts";
+import type { Settings } from "../../settings.ts";
+import type { Logger } from "../../telemetry/log.ts";
+import type { Metrics } from "../../telemetry/metrics.ts";
+import { createNegotiator } from "./accept.ts";
+import { createAlerts } from "./alerts.ts";
+import { builtinEndpoints } from "./builtin-endpoints.ts";
+import type { Endpoint, RegisteredEndpoint } from "./endpoint.ts";
+import { type Answer, Exchange } from "./exchange.ts";
+import { handlerMetrics } from "./handler-metrics.ts";
+import { createCors, standardHeaders } from "./headers.ts";
+import { createHttpDate } from "./http-date.ts";
+import { identifier } from "./identify.ts";
+import { createLimits } from "./limits.ts";
+import { memoryNonces, type Nonces } from "./nonces.ts";
+import { createRedirects } from "./redirects.ts";
+import { renderError } from "./render-error.ts";
+import { requestSummary } from "./request-log.ts";
+import { resourceEndpoints } from "./resource-endpoints.ts";
+import { routeEndpoint } from "./route-endpoints.ts";
+import { createRouter } from "./router.ts";
+
+export interface RestFaceParts {
+  readonly name: string;
+  readonly version: string;
+  readonly settings: Settings;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly metrics: Metrics;
+  readonly resources: readonly { readonly resource: Resource; readonly operations: ResourceOperations }[];
+  readonly routes: readonly Route[];
+  readonly authentication: readonly AuthenticationPolicy[];
+  /** Shown by the hello view. */
+  readonly capabilities: Readonly<Record<string, object>>;
+  readonly config?: Readonly<Record<string, unknown>>;
+  readonly contribute?: object;
+  /** The detailed health answer; 503 unless `ok`. */
+  heartbeat(): Promise<{ readonly ok: boolean; readonly body: object }>;
+  /** The OpenAPI document; asked for once. */
+  openapi(): object;
+  /** One-time words of plural DELETE; default: in memory. */
+  readonly nonces?: Nonces;
+  /** Current event-loop delay in milliseconds, for load shedding; default: none is known. */
+  readonly eventLoopDelay?: () => number;
+  /** Between 0 and 1, for `backoff_percentage`. Default: `Math.random`. */
+  readonly random?: () => number;
+}
+
+export interface RestFace {
+  /** Never rejects. */
+  handle(request: HttpRequest): Promise<HttpResponse>;
+  /** Everything served, with version prefix and `{name}` parameters. */
+  readonly paths: readonly { readonly method: string; readonly path: string }[];
+  /** Requests being answered. */
+  running(): number;
+}
+
+/** Longest URL accepted, in characters. */
+export const longestUrl = 8192;
+
+/** @throws Error when two declarations claim the same method and path, or one cannot be served */
+export function createRestFace(parts: RestFaceParts): RestFace {
+  const { settings, clock, log } = parts;
+  const prefix = `/v${Number.parseInt(settings.http_api_version, 10)}`;
+  const httpDate = createHttpDate();
+  const nonces = parts.nonces ?? memoryNonces(clock, settings.pagination_token_validity_seconds);
+  const negotiate = createNegotiator();
+  const cors = createCors(settings);
+  const alerts = createAlerts(settings);
+  const identify = identifier(parts.authentication);
+  const limits = createLimits({
+    maximum: settings.max_concurrent_requests,
+    shedDelayMs: settings.shed_event_loop_delay_ms,
+    eventLoopDelay: parts.eventLoopDelay ?? (() => 0),
+    retryAfter: settings.retry_after_seconds,
+  });
+  const rendering = {
+    infoLink: settings.error_info_link,
+    challenges: [...new Set(parts.authentication.flatMap(({ challenge }) => challenge ?? []))],
+    retryAfter: settings.retry_after_seconds,
+  };
+  const { backoff, backoff_percentage: share } = settings;
+  const random = parts.random ?? Math.random;
+  const deadlineMs = settings.request_timeout_seconds * 1000;
+
+  const endpoints = [
+    ...builtinEndpoints({ ...parts, prefix, httpDate }),
+    ...parts.resources.flatMap(({ resource, operations }) =>
+      resourceEndpoints(resource, operations, { settings, prefix, nonces, httpDate }),
+    ),
+    ...parts.routes.flatMap((route) => routeEndpoint(route, settings, prefix)),
+  ];
+  const router = createRouter<RegisteredEndpoint>();
+  refuseDuplicates(endpoints);
+  const metrics = new Map(
+    [...new Set(endpoints.map(({ name }) => name)), unmatched].map((name) => [
+      name,
+      handlerMetrics(parts.metrics, name),
+    ]),
+  );
+  const unmatchedMetrics = metrics.get(unmatched);
+  for (const endpoint of endpoints) {
+    const own = metrics.get(endpoint.name);
+    if (own !== undefined) router.add(endpoint.method, endpoint.path, { ...endpoint, metrics: own });
+  }
+  const anySecretPath = endpoints.some(({ secretPath }) => secretPath);
+  const redirects = createRedirects(settings, prefix, httpDate, (path) => router.all(path).size > 0, clock.now);
+
+  return {
+    handle,
+    paths: endpoints
+      .filter(({ enabled, method }) => enabled && method !== "HEAD")
+      .map(({ method, path }) => ({ method, path })),
+    running: limits.running,
+  };
+
+  function handle(request: HttpRequest): Promise<HttpResponse> {
+    let exchange: Exchange | undefined;
+    try {
+      exchange = new Exchange(request, clock, log, negotiate(request.header("accept")));
+      const answer = dispatch(exchange);
+      if (answer instanceof Promise) return settle(exchange, answer);
+      return Promise.resolve(finish(exchange, answer));
+    } catch (error) {
+      return Promise.resolve(exchange === undefined ? lastResort(error) : finish(exchange, failure(exchange, error)));
+    }
+  }
+
+  /** Finds the endpoint and runs it; everything before the endpoint is synchronous where the policies are. */
+  function dispatch(exchange: Exchange): Answer | Promise<Answer> {
+    const { request } = exchange;
+    if (anySecretPath) exchange.shownPath = "(not routed)";
+    locate(exchange);
+    const match = router.find(request.method, exchange.path);
+    if (match === undefined || !match.value.enabled) return elsewhere(exchange);
+    const endpoint = match.value;
+    exchange.endpoint = endpoint;
+    exchange.shownPath = endpoint.secretPath ? endpoint.path : undefined;
+    if (!endpoint.operational) {
+      alerts.refuseWhenOver(clock);
+      const refused = limits.enter(endpoint.important);
+      if (refused !== undefined) throw refused;
+      exchange.admitted = true;
+    }
+    if (endpoint.api) {
+      const origin = request.header("origin");
+      if (origin !== undefined) cors.check(origin, request);
+    }
+    if (endpoint.jsonOnly && !exchange.negotiated.json) throw notAcceptable();
+    if (!endpoint.identify) return endpoint.run(exchange, match.params);
+    const principal = identify(request);
+    if (principal instanceof Promise)
+      return principal.then((known) => {
+        exchange.principal = known;
+        return endpoint.run(exchange, match.params);
+      });
+    exchange.principal = principal;
+    return endpoint.run(exchange, match.params);
+  }
+
+  /** Paths and methods that nothing is registered for. */
+  function elsewhere(exchange: Exchange): Answer {
+    const { request, path } = exchange;
+    alerts.refuseWhenOver(clock);
+    const known = router.all(path);
+    if (anySecretPath) exchange.shownPath = secretPatternOf(path);
+    if (known.size === 0) return redirects.answer(request.method, path, exchange.search);
+    const methods = [...known].flatMap(([method, { enabled }]) => (enabled ? [method] : []));
+    const offered = [...methods, "OPTIONS"].sort();
+    if (request.method === "OPTIONS") return { status: 200, headers: cors.preflight(request, offered) };
+    throw new ServiceError("method-not-allowed", { headers: { allow: offered.join(", ") } });
+  }
+
+  /** A path that leads to a secret one, or would with a slash less or the version prefix, is not logged either. */
+  function secretPatternOf(path: string): string | undefined {
+    const bare = path.replace(/\/+$/, "");
+    for (const meant of [path, bare, prefix + bare])
+      for (const { secretPath, path: pattern } of router.all(meant).values()) if (secretPath) return pattern;
+    return undefined;
+  }
+
+  /** An answer that takes time: bounded by the deadline, whatever the handler does. */
+  function settle(exchange: Exchange, pending: Promise<Answer>): Promise<HttpResponse> {
+    return new Promise((resolve) => {
+      let over = false;
+      const done = (answer: Answer) => {
+        if (over) {
+          if (answer.body instanceof ReadableStream) answer.body.cancel().catch(() => {});
+          return;
+        }
+        over = true;
+        clearTimeout(timer);
+        resolve(finish(exchange, answer));
+      };
+      const timer = setTimeout(() => {
+        const late = new ServiceError(exchange.reading ? "request-timeout" : "deadline-exceeded");
+        exchange.expire(late);
+        done(failure(exchange, late));
+      }, deadlineMs);
+      pending.then(done, (error) => {
+        if (!over) done(failure(exchange, error));
+        else if (!ServiceError.is(error)) exchange.log.warn({ err: error }, "failed after its deadline");
+      });
+    });
+  }
+
+  /** Turns whatever was thrown into an answer; what a client may not see goes to the log. */
+  function failure(exchange: Exchange, thrown: unknown): Answer {
+    const error = asServiceError(exchange, thrown);
+    exchange.errno = error.kind.errno;
+    return renderError(error, exchange.negotiated.problem, rendering);
+  }
+
+  function asServiceError(exchange: Exchange, thrown: unknown): ServiceError {
+    if (ServiceError.is(thrown)) {
+      if (thrown.kind.status >= 500 && thrown.cause !== undefined)
+        exchange.log.error({ err: thrown.cause, errno: thrown.kind.errno }, thrown.message);
+      return thrown;
+    }
+    if (exchange.request.signal.aborted) return new ServiceError("request-timeout", { cause: thrown });
+    exchange.log.error({ err: thrown }, "unexpected error");
+    return new ServiceError("internal", { cause: thrown });
+  }
+
+  /** Adds what every response carries, writes the log line and the metrics. */
+  function finish(exchange: Exchange, answer: Answer): HttpResponse {
+    if (exchange.admitted) {
+      exchange.admitted = false;
+      limits.leave();
+    }
+    const { request, endpoint } = exchange;
+    const headers: Record<string, string | readonly string[]> = {
+      ...standardHeaders[endpoint === undefined ? "other" : endpoint.kind],
+      ...answer.headers,
+      "x-request-id": exchange.requestId,
+    };
+    const origin = request.header("origin");
+    if (origin !== undefined) Object.assign(headers, cors.headersFor(origin, request));
+    if (backoff !== undefined && (share === undefined || random() * 100 < share)) headers.backoff ??= String(backoff);
+    alerts.announce(headers, clock, exchange.deprecation);
+    const milliseconds = performance.now() - exchange.startedAt;
+    (endpoint?.metrics ?? unmatchedMetrics)?.record(answer.status, milliseconds / 1000);
+    requestSummary(log, exchange, answer.status, milliseconds);
+    if (request.method !== "HEAD")
+      return answer.body === undefined
+        ? { status: answer.status, headers }
+        : { status: answer.status, headers, body: answer.body };
+    withoutBody(headers, answer.body);
+    return { status: answer.status, headers };
+  }
+
+  /** Something failed where nothing can: the request itself could not be read. */
+  function lastResort(error: unknown): HttpResponse {
+    log.error({ err: error }, "unexpected error");
+    const { status, headers, body } = renderError(new ServiceError("internal"), false, rendering);
+    return { status, headers: { ...standardHeaders.other, ...headers }, body };
+  }
+}
+
+/** Path and query of the request, checked. @throws ServiceError `uri-too-long`, `invalid-parameters` */
+function locate(exchange: Exchange): void {
+  let { url } = exchange.request;
+  if (url.length > longestUrl) throw new ServiceError("uri-too-long");
+  // The absolute form of a request target (RFC 9112 §3.2.2).
+  if (!url.startsWith("/")) url = url.replace(/^https?:\/\/[^/?#]*/i, "") || "/";
+  const question = url.indexOf("?");
+  exchange.path = question === -1 ? url : url.slice(0, question);
+  exchange.search = question === -1 ? "" : url.slice(question + 1);
+  if (!plainUrl.test(url))
+    throw badEncoding("url", "Characters outside ASCII must be percent-encoded", "invalid-character");
+  if (!url.includes("%")) return;
+  if (!decodable(exchange.path)) throw badEncoding("path", "The path is not valid UTF-8", "invalid-utf8");
+  if (exchange.path.includes("%00")) throw badEncoding("path", "Invalid character 0x00", "null-byte");
+  if (!decodable(exchange.search)) throw badEncoding("querystring", "The query is not valid UTF-8", "invalid-utf8");
+}
+
+const plainUrl = /^[!-~]*$/;
+
+function decodable(text: string): boolean {
+  try {
+    decodeURIComponent(text);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function badEncoding(location: "path" | "querystring" | "url", description: string, code: string): ServiceError {
+  return invalid({ location, name: null, description, code });
+}
+
+function notAcceptable(): ServiceError {
+  return violationError("not-acceptable", [
+    {
+      location: "header",
+      name: "Accept",
+      description: `Accept header should be one of ["application/json"]`,
+      code: "media-type",
+    },
+  ]);
+}
+
+/** What HEAD leaves of a body: its length (RFC 9110 §9.3.2). */
+function withoutBody(headers: Record<string, string | readonly string[]>, body: Answer["body"]): void {
+  if (typeof body === "string") headers["content-length"] = String(encoder.encode(body).length);
+  else if (body instanceof Uint8Array) headers["content-length"] = String(body.byteLength);
+  else body?.cancel().catch(() => {});
+}
+
+const encoder = new TextEncoder();
+
+const unmatched = "unmatched";
+
+function refuseDuplicates(endpoints: readonly Endpoint[]): void {
+  const seen = new Map<string, Endpoint>();
+  for (const endpoint of endpoints) {
+    const key = `${endpoint.method} ${endpoint.path.replaceAll(/\{\w+\}/g, "{}")}`;
+    const other = seen.get(key);
+    if (other !== undefined && endpoint.method !== "HEAD")
+      throw new Error(
+        `${endpoint.method} ${endpoint.path} is declared twice: by ${other.declaredBy} and by ${endpoint.declaredBy}`,
+      );
+    seen.set(key, endpoint);
+  }
+}

@@ -1,0 +1,117 @@
+/** Plain routes as endpoints: access, input, handler, answer. */
+import { invalid } from "../../errors.ts";
+import { decide, refusal } from "../../operations/access.ts";
+import type { Reply, Route, RouteContext } from "../../route.ts";
+import { compileSchema } from "../../schema/validator.ts";
+import type { Settings } from "../../settings.ts";
+import { jsonType, mediaTypeOf, readJson, unsupported } from "./body.ts";
+import { type Endpoint, endpointDefaults } from "./endpoint.ts";
+import type { Answer, Exchange } from "./exchange.ts";
+import { fromWebResponse } from "./fetch.ts";
+import { parseQueryString } from "./query-string.ts";
+import { parameterReader } from "./route-input.ts";
+
+export function routeEndpoint(route: Route, settings: Settings, prefix: string): readonly Endpoint[] {
+  const { method, options } = route;
+  const path = options.unversioned === true ? route.path : prefix + route.path;
+  const declaredBy = `route ${method} ${route.path}`;
+  if (!/^\/[^?#\s]*$/.test(route.path)) throw new Error(`${declaredBy}: a path begins with / and has no query`);
+  for (const rule of options.access)
+    if (rule.allows !== undefined)
+      throw new Error(`${declaredBy}: rule ${rule.name} decides on a stored object, and a route has none`);
+
+  const readQuery = parameterReader(options.query, "querystring");
+  const readParams = options.params === undefined ? undefined : parameterReader(options.params, "path");
+  const readBody = bodyReader(route, settings);
+  const handler = options.handler as unknown as (context: RouteContext<unknown, unknown, unknown>) => unknown;
+
+  async function run(exchange: Exchange, params: Readonly<Record<string, string>>): Promise<Answer> {
+    if (decide(options.access, exchange.principal) !== true) throw refusal(exchange.principal);
+    if (readParams !== undefined) readParams(Object.entries(params));
+    const query = readQuery(parseQueryString(exchange.search));
+    const body = readBody === undefined ? undefined : await readBody(exchange);
+    const context: RouteContext<unknown, unknown, unknown> = {
+      principal: exchange.principal,
+      requestId: exchange.requestId,
+      log: exchange.log,
+      clock: exchange.clock,
+      get signal() {
+        return exchange.signal;
+      },
+      request: exchange.request,
+      body,
+      query,
+      params,
+    };
+    return answerOf(await handler(context));
+  }
+
+  const endpoint: Endpoint = {
+    ...endpointDefaults,
+    method,
+    path,
+    name: `${method} ${route.path}`,
+    declaredBy,
+    enabled: !settings.readonly || method === "GET" || options.safe === true || options.operational === true,
+    identify: options.operational !== true,
+    jsonOnly: options.response !== undefined && options.unversioned !== true,
+    api: options.unversioned !== true,
+    operational: options.operational === true,
+    important: options.important === true,
+    secretPath: options.secretPath === true,
+    run,
+  };
+  return method === "GET" ? [endpoint, { ...endpoint, method: "HEAD" }] : [endpoint];
+}
+
+function bodyReader(
+  { method, options }: Route,
+  settings: Settings,
+): ((exchange: Exchange) => Promise<unknown>) | undefined {
+  const { body: schema, accepts = [] } = options;
+  if (method === "GET" || (schema === undefined && accepts.length === 0)) return undefined;
+  const limits = { size: options.bodyLimit ?? settings.body_limit, depth: settings.body_depth };
+  const compiled = schema === undefined ? undefined : compileSchema(schema, "body");
+  const raw = new Set(accepts.map((type) => type.toLowerCase()));
+  const types = compiled === undefined ? [...raw] : [jsonType, ...raw];
+
+  return async (exchange) => {
+    const type = mediaTypeOf(exchange);
+    if (type !== undefined && raw.has(type)) return undefined;
+    if (compiled === undefined) {
+      if (type === undefined) return undefined;
+      throw unsupported(types);
+    }
+    const body = await readJson(exchange, [jsonType], limits);
+    // Nothing sent is the empty object, so that the fields missing are named.
+    const value = body === undefined ? (compiled.check(undefined) ? undefined : {}) : body.value;
+    const violations = compiled.violations(value);
+    if (violations.length > 0) throw invalid(...violations);
+    return value;
+  };
+}
+
+function answerOf(value: unknown): Answer | Promise<Answer> {
+  if (value === undefined) return { status: 204, headers: { "cache-control": unstored } };
+  if (value instanceof Response) return fromWebResponse(value);
+  if (isReply(value)) return replied(value);
+  const body = JSON.stringify(value);
+  if (body === undefined) return { status: 204, headers: { "cache-control": unstored } };
+  return { status: 200, headers: { "content-type": jsonType, "cache-control": unstored }, body };
+}
+
+/** What a handler says nothing about is not to be kept by anyone on the way. */
+const unstored = "no-cache, no-store";
+
+function isReply(value: unknown): value is Reply {
+  if (typeof value !== "object" || value === null || !("kind" in value) || value.kind !== "reply") return false;
+  return (
+    "status" in value && typeof value.status === "number" && "headers" in value && typeof value.headers === "object"
+  );
+}
+
+function replied({ status, headers, body }: Reply): Answer {
+  const lower: Record<string, string | readonly string[]> = { "cache-control": unstored };
+  for (const [name, value] of Object.entries(headers)) lower[name.toLowerCase()] = value;
+  return body === undefined ? { status, headers: lower } : { status, headers: lower, body };
+}
