@@ -13,6 +13,8 @@ const schemes: Readonly<
   Record<string, (location: string, options: Required<OpenStorageOptions>) => Storage | Promise<Storage>>
 > = {
   memory: async (_location, options) => (await import("./memory.ts")).memoryStorage(options),
+  sqlite: async (location, options) =>
+    (await import("./sqlite/sqlite.ts")).sqliteStorage({ path: location, ...options }),
 };
 
 /**
@@ -22,7 +24,7 @@ const schemes: Readonly<
 export async function openStorage(url: string, options: OpenStorageOptions): Promise<Storage> {
   const colon = url.indexOf(":");
   const scheme = url.slice(0, Math.max(colon, 0));
-  const location = url.slice(colon + 1);
+  const location = url.slice(colon + 1).replace(/^\/\//, "");
   const open = Object.hasOwn(schemes, scheme) ? schemes[scheme] : undefined;
   if (open === undefined || (scheme === "memory") !== (location === "")) {
     throw new Error(`not a storage URL: ${JSON.stringify(redact(url))}; expected "memory:" or "sqlite:PATH"`);

@@ -1,0 +1,224 @@
+/** Makes the changes of one commit, inside the transaction and savepoint of the group that it belongs to. */
+import type { StatementSync } from "node:sqlite";
+import { uniqueValue } from "../evaluate.ts";
+import { nextRevision } from "../revision.ts";
+import {
+  type Change,
+  type ChangeResult,
+  CommitConflict,
+  type CommitContext,
+  type ListKey,
+  type ObjectKey,
+  type StoredEntry,
+  type StoredObject,
+} from "../storage.ts";
+import type { Database } from "./database.ts";
+import { sqlField } from "./fields.ts";
+import { all, equalSql } from "./filters.ts";
+import type { SqliteResource } from "./resources.ts";
+import { one, storedObject } from "./rows.ts";
+
+export interface ChangeWriter {
+  /** @throws CommitConflict; the caller takes back what was done before it */
+  write(changes: readonly Change[], context: CommitContext, now: number): readonly ChangeResult[];
+  /** The list's revision, 0 when it was never touched. */
+  revision(key: ListKey): number;
+  setRevision(key: ListKey, revision: number): void;
+}
+
+type Write = Exclude<Change, { kind: "event" }>;
+
+export function changeWriter({ prepare }: Database, resourceOf: (name: string) => SqliteResource): ChangeWriter {
+  const selectList = prepare("SELECT revision FROM lists WHERE resource = ? AND parent = ?");
+  const upsertList = prepare(
+    "INSERT INTO lists (resource, parent, revision) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET revision = excluded.revision",
+  );
+  const selectTombstone = prepare("SELECT revision FROM tombstones WHERE resource = ? AND parent = ? AND id = ?");
+  const insertTombstone = prepare("INSERT INTO tombstones (resource, parent, id, revision) VALUES (?, ?, ?, ?)");
+  const deleteTombstone = prepare("DELETE FROM tombstones WHERE resource = ? AND parent = ? AND id = ?");
+  const tombstoneAt = prepare("SELECT id FROM tombstones WHERE resource = ? AND parent = ? AND revision = ? LIMIT 2");
+  const insertLog = prepare(
+    "INSERT INTO log (time, resource, parent, id, action, revision, type, body, principal, request_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+  );
+  const statements = new WeakMap<SqliteResource, TableStatements>();
+
+  function tableStatements(resource: SqliteResource): TableStatements {
+    let found = statements.get(resource);
+    if (found === undefined) {
+      found = prepareTable(prepare, resource.table);
+      statements.set(resource, found);
+    }
+    return found;
+  }
+
+  function revision({ resource, parent }: ListKey): number {
+    return (one(selectList, resource, parent)?.[0] as number | undefined) ?? 0;
+  }
+
+  function record(
+    { resource, parent, id }: ObjectKey,
+    context: CommitContext,
+    now: number,
+    entry: { action: string; revision: number; type?: string; body?: string },
+  ): number {
+    const { lastInsertRowid } = insertLog.run(
+      now,
+      resource,
+      parent,
+      id,
+      entry.action,
+      entry.revision,
+      entry.type ?? null,
+      entry.body ?? null,
+      context.principal ?? null,
+      context.requestId ?? null,
+    );
+    return Number(lastInsertRowid);
+  }
+
+  /** What a conflict reports: looked up only then. */
+  function actual(table: TableStatements, { resource, parent, id }: ObjectKey): StoredEntry | undefined {
+    const row = one(table.get, parent, id);
+    if (row !== undefined) return storedObject(id, row[0], row[1], row[2]);
+    const tombstone = one(selectTombstone, resource, parent, id);
+    return tombstone && { kind: "tombstone", id, revision: tombstone[0] as number };
+  }
+
+  function taken(table: TableStatements, { resource, parent, id }: ObjectKey, wish: number): boolean {
+    const others = [...table.at.all(parent, wish), ...tombstoneAt.all(resource, parent, wish)];
+    return others.some((row: unknown) => (row as readonly unknown[])[0] !== id);
+  }
+
+  function checkUnique(resource: SqliteResource, change: Write & { kind: "put" }, index: number): void {
+    const { unique, uniqueAcrossParents } = resource.definition;
+    if (unique.length === 0) return;
+    const { id, parent } = change.key;
+    const entry = { id, revision: 0, value: JSON.parse(change.body) };
+    for (const fields of unique) {
+      const values = uniqueValue(entry, fields);
+      if (values === undefined) continue;
+      const source = { body: "body", declared: resource.declared };
+      const same = all(fields.map((field, at) => equalSql(sqlField(field, source), values[at] ?? null)));
+      const across = uniqueAcrossParents === true;
+      const row = one(
+        prepare(
+          `SELECT id, revision, body, owner FROM ${resource.table} WHERE ${across ? "" : "parent = ? AND "}(${same.text}) AND NOT (parent = ? AND id = ?) LIMIT 1`,
+        ),
+        ...(across ? [] : [parent]),
+        ...same.values,
+        parent,
+        id,
+      );
+      if (row === undefined) continue;
+      const existing = storedObject(row[0] as string, row[1], row[2], row[3]);
+      throw new CommitConflict(index, { kind: "unique", fields, existing });
+    }
+  }
+
+  function put(change: Write & { kind: "put" }, index: number, context: CommitContext, now: number): ChangeResult {
+    const { key, body } = change;
+    const resource = resourceOf(key.resource);
+    const table = tableStatements(resource);
+    const live = one(table.head, key.parent, key.id);
+    expect(change, index, live, () => actual(table, key));
+    const revisions = nextRevision({
+      list: revision(key),
+      object: live?.[1] as number | undefined,
+      wish: change.revision,
+      now,
+      taken: (wish) => taken(table, key, wish),
+    });
+    checkUnique(resource, change, index);
+    const owner = live === undefined ? (change.owner ?? null) : live[2];
+    if (live === undefined) {
+      table.insert.run(key.parent, key.id, revisions.object, change.owner ?? null, body);
+      deleteTombstone.run(key.resource, key.parent, key.id);
+    } else {
+      table.update.run(revisions.object, body, live[0] as number);
+    }
+    upsertList.run(key.resource, key.parent, revisions.list);
+    const position = record(key, context, now, {
+      action: live === undefined ? "create" : "update",
+      revision: revisions.object,
+      ...(change.logBody === false ? {} : { body }),
+    });
+    const object: StoredObject = storedObject(key.id, revisions.object, body, owner);
+    return { kind: live === undefined ? "created" : "updated", object, position };
+  }
+
+  function remove(
+    change: Write & { kind: "delete" },
+    index: number,
+    context: CommitContext,
+    now: number,
+  ): ChangeResult {
+    const { key } = change;
+    const table = tableStatements(resourceOf(key.resource));
+    const live = one(table.head, key.parent, key.id);
+    expect(change, index, live, () => actual(table, key));
+    const revisions = nextRevision({
+      list: revision(key),
+      object: live?.[1] as number | undefined,
+      wish: change.revision,
+      now,
+      taken: (wish) => taken(table, key, wish),
+    });
+    table.remove.run((live?.[0] as number | undefined) ?? null);
+    insertTombstone.run(key.resource, key.parent, key.id, revisions.object);
+    upsertList.run(key.resource, key.parent, revisions.list);
+    const position = record(key, context, now, { action: "delete", revision: revisions.object });
+    return { kind: "deleted", tombstone: { kind: "tombstone", id: key.id, revision: revisions.object }, position };
+  }
+
+  return {
+    write: (changes, context, now) =>
+      changes.map((change, index): ChangeResult => {
+        if (change.kind === "put") return put(change, index, context, now);
+        if (change.kind === "delete") return remove(change, index, context, now);
+        const body = JSON.stringify(change.data);
+        const position = record(change.key, context, now, { action: "event", revision: 0, type: change.type, body });
+        return { kind: "event", position };
+      }),
+    revision,
+    setRevision: ({ resource, parent }, value) => {
+      upsertList.run(resource, parent, value);
+    },
+  };
+}
+
+interface TableStatements {
+  /** (revision, body, owner) */
+  readonly get: StatementSync;
+  /** (number, revision, owner) */
+  readonly head: StatementSync;
+  /** (id) of what has this revision */
+  readonly at: StatementSync;
+  readonly insert: StatementSync;
+  readonly update: StatementSync;
+  readonly remove: StatementSync;
+}
+
+function prepareTable(prepare: Database["prepare"], table: string): TableStatements {
+  return {
+    get: prepare(`SELECT revision, body, owner FROM ${table} WHERE parent = ? AND id = ?`),
+    head: prepare(`SELECT number, revision, owner FROM ${table} WHERE parent = ? AND id = ?`),
+    at: prepare(`SELECT id FROM ${table} WHERE parent = ? AND revision = ? LIMIT 2`),
+    insert: prepare(`INSERT INTO ${table} (parent, id, revision, owner, body) VALUES (?, ?, ?, ?, ?)`),
+    update: prepare(`UPDATE ${table} SET revision = ?, body = ? WHERE number = ?`),
+    remove: prepare(`DELETE FROM ${table} WHERE number = ?`),
+  };
+}
+
+function expect(
+  change: Write,
+  index: number,
+  live: readonly unknown[] | undefined,
+  actual: () => StoredEntry | undefined,
+): void {
+  const { expect: expected } = change;
+  const met =
+    expected.kind === "any" || (expected.kind === "absent" ? live === undefined : live?.[1] === expected.revision);
+  if (!met || (change.kind === "delete" && live === undefined)) {
+    throw new CommitConflict(index, { kind: "expectation", actual: actual() });
+  }
+}

@@ -1,0 +1,156 @@
+/** Erases objects, tombstones and what the log keeps of them, then has the bytes that are left behind overwritten. */
+import { fork } from "node:child_process";
+import { once } from "node:events";
+import type { EraseCount, EraseScope } from "../storage.ts";
+import type { ChangeWriter } from "./changes.ts";
+import { type Database, unavailable } from "./database.ts";
+import type { SqlValue } from "./fields.ts";
+import type { GroupCommit } from "./group-commit.ts";
+import { tableOf } from "./resources.ts";
+import { many } from "./rows.ts";
+import type { ScrubAnswer } from "./scrub-process.ts";
+
+export interface EraserOptions {
+  readonly path: string;
+  readonly database: Database;
+  readonly changes: ChangeWriter;
+  readonly group: GroupCommit;
+  readonly now: () => number;
+}
+
+export type Eraser = (scopes: readonly EraseScope[]) => Promise<EraseCount>;
+
+/** Rows removed in one transaction, so that other writes get their turn. */
+const portion = 200;
+
+export function eraser({ path, database, changes, group, now }: EraserOptions): Eraser {
+  let waiting: Promise<void> | undefined;
+  let scrubbing: Promise<unknown> = Promise.resolve();
+
+  /** Erasures that finish while a scrub is under way share the next one. */
+  function scrub(): Promise<void> {
+    waiting ??= scrubbing
+      .then(
+        () => {},
+        () => {},
+      )
+      .then(() => {
+        waiting = undefined;
+        const run = scrubFile(path, group.pause);
+        scrubbing = run;
+        return run;
+      });
+    return waiting;
+  }
+
+  /** Runs `step` in transactions of their own until it has nothing left to do; answers how much it did. */
+  async function repeat(step: () => number): Promise<number> {
+    let total = 0;
+    for (;;) {
+      const done = await group.run(step);
+      total += done;
+      if (done < portion) return total;
+    }
+  }
+
+  function removeObjects(scope: EraseScope): number {
+    const table = tableOf(database, scope.resource);
+    if (table === undefined || !exists(database, table)) return 0;
+    const { text, values } = inScope(scope, false);
+    const rows = many(
+      database.prepare(`SELECT number, parent FROM ${table} WHERE ${text} LIMIT ${portion}`),
+      ...values,
+    );
+    const remove = database.prepare(`DELETE FROM ${table} WHERE number = ?`);
+    for (const [number] of rows) remove.run(number as number);
+    touch(scope.resource, rows);
+    return rows.length;
+  }
+
+  function removeTombstones(scope: EraseScope): number {
+    const { text, values } = inScope(scope, true);
+    const rows = many(database.prepare(`SELECT id, parent FROM tombstones WHERE ${text} LIMIT ${portion}`), ...values);
+    const remove = database.prepare("DELETE FROM tombstones WHERE resource = ? AND parent = ? AND id = ?");
+    for (const [id, parent] of rows) remove.run(scope.resource, parent as string, id as string);
+    touch(scope.resource, rows);
+    return rows.length;
+  }
+
+  /** Lists that lost something are not what readers have cached. */
+  function touch(resource: string, rows: readonly (readonly unknown[])[]): void {
+    for (const parent of new Set(rows.map((row) => row[1] as string))) {
+      const key = { resource, parent };
+      changes.setRevision(key, Math.max(now(), changes.revision(key) + 1));
+    }
+  }
+
+  async function blankLog(scope: EraseScope): Promise<number> {
+    const { text, values } = inScope(scope, true);
+    const select = `SELECT position FROM log WHERE ${text} AND position > ? AND (body IS NOT NULL OR principal IS NOT NULL OR request_id IS NOT NULL) ORDER BY position LIMIT ${portion}`;
+    let from = 0;
+    return repeat(() => {
+      const rows = many(database.prepare(select), ...values, from);
+      const blank = database.prepare(
+        "UPDATE log SET body = NULL, principal = NULL, request_id = NULL WHERE position = ?",
+      );
+      for (const [position] of rows) blank.run(position as number);
+      from = (rows[rows.length - 1]?.[0] as number | undefined) ?? from;
+      return rows.length;
+    });
+  }
+
+  return async (scopes) => {
+    let objects = 0;
+    let tombstones = 0;
+    let logEntries = 0;
+    for (const scope of scopes) {
+      objects += await repeat(() => removeObjects(scope));
+      tombstones += await repeat(() => removeTombstones(scope));
+      logEntries += await blankLog(scope);
+    }
+    await scrub();
+    return { objects, tombstones, logEntries };
+  };
+}
+
+/** Starts the process first and stops writes only while it works. */
+async function scrubFile(path: string, pause: GroupCommit["pause"]): Promise<void> {
+  const extension = import.meta.url.endsWith(".ts") ? "ts" : "js";
+  const child = fork(new URL(`./scrub-process.${extension}`, import.meta.url), [path], {
+    execArgv: [],
+    stdio: ["ignore", "ignore", "inherit", "ipc"],
+  });
+  const gone = once(child, "exit");
+  const next = async (): Promise<ScrubAnswer> => {
+    const answer = await Promise.race([once(child, "message"), gone.then(() => undefined)]);
+    return answer === undefined ? { error: "the scrubbing process ended early" } : answer[0];
+  };
+  try {
+    const ready = await next();
+    if (ready !== "ready") throw unavailable(ready);
+    const answer = await pause(() => {
+      const answered = next();
+      child.send("scrub");
+      return answered;
+    });
+    if (typeof answer !== "object" || "error" in answer) throw unavailable(answer);
+  } finally {
+    if (child.connected) child.disconnect();
+    await gone;
+  }
+}
+
+function exists({ prepare }: Database, table: string): boolean {
+  return prepare("SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?").get(table) !== undefined;
+}
+
+function inScope(
+  { resource, parent, id }: EraseScope,
+  named: boolean,
+): { readonly text: string; readonly values: readonly SqlValue[] } {
+  const parts: [text: string, value: SqlValue][] = [];
+  if (named) parts.push(["resource = ?", resource]);
+  if (parent !== undefined) parts.push(["parent = ?", parent]);
+  if (id !== undefined) parts.push(["id = ?", id]);
+  return { text: parts.map(([text]) => text).join(" AND ") || "1", values: parts.map(([, value]) => value) };
+}

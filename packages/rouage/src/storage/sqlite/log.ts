@@ -1,0 +1,109 @@
+/** Reads the log in bounded batches; never holds a read transaction between two of them. */
+import type { Notifier } from "../notifier.ts";
+import type { LogEntry, LogQuery } from "../storage.ts";
+import { type Database, translated } from "./database.ts";
+import type { SqlValue } from "./fields.ts";
+import { batch, one, type Row } from "./rows.ts";
+
+export interface LogReaderOptions {
+  readonly database: Database;
+  readonly news: Notifier;
+  readonly closed: () => boolean;
+}
+
+/** Rows looked at in one go where no index leads to those asked for. */
+const window = 5_000;
+const columns = "position, time, resource, parent, id, action, revision, type, body, principal, request_id";
+
+export async function* readLog(query: LogQuery, { database, news, closed }: LogReaderOptions): AsyncIterable<LogEntry> {
+  const { after = 0, follow = false, reverse = false, signal } = query;
+  if (follow && reverse) throw new TypeError("a log cannot be followed in reverse");
+  const ended = () => closed() || signal?.aborted === true;
+  const where = selection(query);
+  const indexed = query.resources !== undefined && query.parent !== undefined;
+  // Everything up to `low` and from `high` on is done.
+  let low = Math.max(Math.trunc(after), 0);
+  let high = Number.MAX_SAFE_INTEGER;
+  while (!ended()) {
+    const last = newest(database);
+    if (reverse) high = Math.min(high, last + 1);
+    const top = reverse ? high - 1 : indexed ? last : Math.min(last, low + window);
+    const bottom = reverse && !indexed ? Math.max(low, top - window) : low;
+    if (top > bottom) {
+      const { entries, cut } = read(database, where, bottom, top, reverse);
+      for (const entry of entries) {
+        if (ended()) return;
+        yield entry;
+      }
+      const final = entries[entries.length - 1]?.position;
+      if (reverse) high = cut && final !== undefined ? final : bottom + 1;
+      else low = cut && final !== undefined ? final : top;
+      // Let others have the thread between two batches.
+      await new Promise(setImmediate);
+    } else {
+      if (!follow) return;
+      await news.wait(signal);
+    }
+  }
+}
+
+/** Position of the newest entry, 0 when there is none. */
+export function newest({ prepare }: Pick<Database, "prepare">): number {
+  return (one(prepare("SELECT max(position) FROM log"))?.[0] as number | null) ?? 0;
+}
+
+/** At most this many entries at once. */
+const largestBatch = 256;
+
+function read(
+  { prepare }: Database,
+  where: { text: string; values: readonly SqlValue[] },
+  bottom: number,
+  top: number,
+  reverse: boolean,
+) {
+  try {
+    const statement = prepare(
+      `SELECT ${columns} FROM log WHERE position > ? AND position <= ?${where.text} ORDER BY position${reverse ? " DESC" : ""} LIMIT ${largestBatch}`,
+    );
+    const { rows, cut } = batch(statement, [bottom, top, ...where.values], (row) => String(row[8] ?? "").length + 200);
+    return { entries: rows.map(logEntry), cut: cut || rows.length === largestBatch };
+  } catch (error) {
+    throw translated(error);
+  }
+}
+
+function selection({ resources, parent, id }: LogQuery): { text: string; values: readonly SqlValue[] } {
+  let text = "";
+  const values: SqlValue[] = [];
+  if (resources !== undefined) {
+    text += " AND resource IN (SELECT value FROM json_each(?))";
+    values.push(JSON.stringify(resources));
+  }
+  if (parent !== undefined) {
+    text += " AND parent = ?";
+    values.push(parent);
+  }
+  if (id !== undefined) {
+    text += " AND id = ?";
+    values.push(id);
+  }
+  return { text, values };
+}
+
+function logEntry(row: Row): LogEntry {
+  const [position, time, resource, parent, id, action, revision, type, body, principal, requestId] = row;
+  return {
+    position: position as number,
+    time: time as number,
+    resource: resource as string,
+    parent: parent as string,
+    id: id as string,
+    action: action as LogEntry["action"],
+    revision: revision as number,
+    ...(type === null ? {} : { type: type as string }),
+    ...(body === null ? {} : { body: body as string }),
+    ...(principal === null ? {} : { principal: principal as string }),
+    ...(requestId === null ? {} : { requestId: requestId as string }),
+  };
+}

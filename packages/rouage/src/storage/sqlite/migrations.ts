@@ -1,0 +1,73 @@
+/** The store's own tables and how older files are brought up to date. A step that was released is never edited again. */
+import type { DatabaseSync } from "node:sqlite";
+
+/** "Roug", in the file's header: the file is one of ours. */
+export const applicationId = 0x526f7567;
+
+export type Migration = (connection: DatabaseSync) => void;
+
+/** Step n brings a file from version n to version n + 1. */
+export const migrations: readonly Migration[] = [
+  (connection) =>
+    connection.exec(`
+      CREATE TABLE meta (key TEXT PRIMARY KEY, value ANY NOT NULL) STRICT, WITHOUT ROWID;
+      CREATE TABLE resources (number INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE) STRICT;
+      CREATE TABLE lists (
+        resource TEXT NOT NULL, parent TEXT NOT NULL,
+        revision INTEGER NOT NULL, purged INTEGER NOT NULL DEFAULT 0,
+        PRIMARY KEY (resource, parent)
+      ) STRICT, WITHOUT ROWID;
+      CREATE TABLE tombstones (
+        resource TEXT NOT NULL, parent TEXT NOT NULL, id TEXT NOT NULL, revision INTEGER NOT NULL,
+        PRIMARY KEY (resource, parent, id)
+      ) STRICT, WITHOUT ROWID;
+      CREATE INDEX tombstones_revision ON tombstones (resource, parent, revision);
+      -- Rows are never deleted, so that SQLite's next row number is always a new position.
+      CREATE TABLE log (
+        position INTEGER PRIMARY KEY, time INTEGER NOT NULL,
+        resource TEXT NOT NULL, parent TEXT NOT NULL, id TEXT NOT NULL,
+        action TEXT NOT NULL, revision INTEGER NOT NULL, type TEXT, body TEXT, principal TEXT, request_id TEXT
+      ) STRICT;
+    `),
+  // History of one object, and what an erasure has to blank, without reading the whole log.
+  (connection) => connection.exec("CREATE INDEX log_object ON log (resource, parent, id)"),
+];
+
+/**
+ * Brings a file up to date, an empty one included.
+ * @throws Error when the file belongs to something else or was written by a newer version
+ */
+export function migrate(
+  connection: DatabaseSync,
+  { now, steps = migrations }: { readonly now: number; readonly steps?: readonly Migration[] },
+): void {
+  connection.exec("BEGIN IMMEDIATE");
+  try {
+    let version = schemaVersion(connection);
+    if (version > steps.length) {
+      throw new Error(
+        `${connection.location()} was written by a newer version of Rouage (its schema is ${version}, this version knows up to ${steps.length})`,
+      );
+    }
+    for (const step of steps.slice(version)) {
+      step(connection);
+      version++;
+    }
+    const set = connection.prepare("INSERT INTO meta VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value");
+    set.run("schema", version);
+    connection.prepare("INSERT INTO meta VALUES ('created', ?) ON CONFLICT DO NOTHING").run(now);
+    connection.exec(`PRAGMA application_id = ${applicationId}`);
+    connection.exec("COMMIT");
+  } catch (error) {
+    if (connection.isTransaction) connection.exec("ROLLBACK");
+    throw error;
+  }
+}
+
+function schemaVersion(connection: DatabaseSync): number {
+  const id = connection.prepare("PRAGMA application_id").get()?.application_id;
+  const tables = connection.prepare("SELECT count(*) AS n FROM sqlite_schema").get()?.n;
+  if (id === 0 && tables === 0) return 0;
+  if (id !== applicationId) throw new Error(`${connection.location()} is a SQLite database of something else`);
+  return Number(connection.prepare("SELECT value FROM meta WHERE key = 'schema'").get()?.value);
+}
