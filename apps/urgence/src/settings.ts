@@ -1,0 +1,108 @@
+/** Urgence's settings, read once at start from a file and the environment; `--help` and docs/settings.md show this table. */
+import { readSettings, type SettingsOf } from "rouage";
+import { Type } from "typebox";
+
+export const urgenceSettingsSchema = Type.Object({
+  port: Type.Integer({
+    minimum: 0,
+    maximum: 65535,
+    default: 8080,
+    description: "Port to listen on; 0 takes a free one.",
+  }),
+  host: Type.String({
+    minLength: 1,
+    default: "127.0.0.1",
+    description:
+      "Address to listen on. Browsers accept the session cookie only over HTTPS or on localhost: put TLS in front of any other address.",
+  }),
+  storage: Type.String({
+    pattern: "^(memory:|sqlite:.+)$",
+    default: "sqlite:data",
+    description: "`sqlite:FOLDER` (one file a service, the keys in its folder `keys`) or `memory:`.",
+  }),
+  keys: Type.Optional(
+    Type.String({
+      minLength: 1,
+      description:
+        "Folder of the keys and the pepper. Default: `keys` inside the storage's folder; with `memory:` a temporary folder.",
+    }),
+  ),
+  mail: Type.String({
+    pattern: "^(file:.+|smtps?://.+)$",
+    default: "file:data/mail",
+    description:
+      "Where mails go: `file:FOLDER` writes .eml files, `smtp://user:password@host:port` or `smtps://…` sends them.",
+  }),
+  mail_from: Type.String({
+    minLength: 3,
+    default: "Urgence <urgence@localhost>",
+    description: "Sender of the mails.",
+  }),
+  demo: Type.Optional(
+    Type.Boolean({
+      description:
+        "Make a demo person and a demo responder on an empty store. Default: true, but false with `NODE_ENV=production`, where `true` is refused.",
+    }),
+  ),
+  public_origin: Type.Optional(
+    Type.String({
+      pattern: "^https?://[^/?#\\s]+$",
+      description:
+        "Origin used in links and QR codes, such as `https://urgence.example`. Without it, each request's `Host`.",
+    }),
+  ),
+  phone_country: Type.String({
+    pattern: "^[A-Z]{2}$",
+    default: "FR",
+    description: "Country of phone numbers typed without an international prefix (ISO 3166-1 alpha-2).",
+  }),
+  trusted_proxies: Type.Integer({
+    minimum: 0,
+    maximum: 8,
+    default: 0,
+    description:
+      "How many reverse proxies stand in front; the client's address is taken that many steps from the end of `X-Forwarded-For`.",
+  }),
+  aml_secret: Type.Optional(
+    Type.String({
+      minLength: 16,
+      description: "Shared secret of the Advanced Mobile Location sender; set: unsigned messages are rejected.",
+    }),
+  ),
+  lookups_per_hour: Type.Integer({
+    minimum: 1,
+    default: 60,
+    description: "Most lookups of one responder within an hour.",
+  }),
+  site_lookups_per_hour: Type.Integer({
+    minimum: 1,
+    default: 600,
+    description: "Most lookups of all responders of one site within an hour.",
+  }),
+  log_level: Type.Enum(["trace", "debug", "info", "warn", "error", "fatal", "silent"], {
+    default: "info",
+    description: "Least important log lines to write.",
+  }),
+});
+
+export type UrgenceSettings = SettingsOf<typeof urgenceSettingsSchema>;
+
+/**
+ * Reads the settings: `URGENCE_<KEY>`, with `PORT` and `HOST` also under their usual names.
+ * @throws SettingsError naming everything that is unknown or wrong
+ */
+export function readUrgenceSettings(
+  environment: Readonly<Record<string, string | undefined>>,
+  options: Readonly<Record<string, unknown>> = {},
+): UrgenceSettings {
+  const settings = readSettings(urgenceSettingsSchema, {
+    prefix: "URGENCE_",
+    environment: {
+      ...environment,
+      URGENCE_PORT: environment.URGENCE_PORT ?? environment.PORT,
+      URGENCE_HOST: environment.URGENCE_HOST ?? environment.HOST,
+    },
+    options,
+  });
+  return settings;
+}
