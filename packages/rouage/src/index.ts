@@ -23,5 +23,17 @@ export {
 } from "./operations/access.ts";
 export type { OperationContext } from "./operations/context.ts";
 export { anonymous, type Principal } from "./principal.ts";
+export {
+  type Access,
+  type FieldAccess,
+  type FinishedWrite,
+  type Hooks,
+  type Meta,
+  type PendingWrite,
+  type Resource,
+  type ResourceOptions,
+  resource,
+  type WriteAction,
+} from "./resource.ts";
 export { type Reply, type Route, reply, route } from "./route.ts";
 export { type Logger, silentLogger } from "./telemetry/log.ts";

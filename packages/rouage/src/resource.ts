@@ -2,7 +2,29 @@
 import type { Static, TObject } from "typebox";
 import type { Rule } from "./operations/access.ts";
 import type { OperationContext } from "./operations/context.ts";
+import { declarationProblems } from "./operations/declaration.ts";
+import { resourcePaths } from "./operations/paths.ts";
 import type { Change } from "./storage/storage.ts";
+
+/**
+ * Declares a resource.
+ * @example
+ * const kittens = resource("kittens", {
+ *   schema: Type.Object({ name: Type.String({ minLength: 1, maxLength: 256 }), weight: Type.Number() }),
+ *   access: { create: [authenticated], read: [everyone] },
+ * });
+ * @throws Error that names the resource and everything that is wrong with its declaration
+ */
+export function resource<const S extends TObject>(name: string, options: ResourceOptions<S>): Resource<S> {
+  const problems = declarationProblems(name, options);
+  if (problems.length > 0) throw new Error(`resource "${name}": ${problems.join("; ")}`);
+  return Object.freeze({
+    kind: "resource" as const,
+    name,
+    options: Object.freeze({ ...options }),
+    ...resourcePaths(name, options),
+  });
+}
 
 /** What every stored object carries beside its own fields. */
 export interface Meta {
@@ -33,15 +55,26 @@ export interface FinishedWrite<T> {
   readonly next: (T & Meta) | undefined;
 }
 
+// Methods, not function properties, so that `Resource<S>` is a `Resource`: TypeScript compares their parameters both ways.
 export interface Hooks<T> {
-  /** Before the commit; may return another object to store (validated again), or throw a ServiceError to refuse. May run again when writes meet. */
-  readonly before?: (write: PendingWrite<T>, context: OperationContext) => T | undefined | Promise<T | undefined>;
-  /** After the commit is durable; an error is logged and changes nothing. */
-  readonly after?: (write: FinishedWrite<T>, context: OperationContext) => void | Promise<void>;
+  /**
+   * Before the commit; may return another object to store (validated again), or throw a ServiceError to refuse. May run again when
+   * writes meet. Changing `write.next` in place has no effect.
+   */
+  // biome-ignore lint/suspicious/noConfusingVoidType: a hook without a return statement is the usual case
+  before?(write: PendingWrite<T>, context: OperationContext): T | undefined | void | Promise<T | undefined | void>;
+  /** After the commit is durable; an error is logged and changes nothing. The answer waits for it. */
+  after?(write: FinishedWrite<T>, context: OperationContext): void | Promise<void>;
 }
+
+/** Derives one field from the others. */
+export type ComputedField<T, V> = {
+  compute(object: T, meta: { readonly id: string; readonly now: number }): V;
+}["compute"];
 
 /** Rules for each kind of access; more specific names win over `read` and `write`. An empty list means nobody. */
 export interface Access<T> {
+  /** Decided on the object to be created where a rule looks at objects. Default: as `write` where that is given, else anybody signed in. */
   readonly create?: readonly Rule<T>[];
   /** get and list. Default: as `write`. */
   readonly read?: readonly Rule<T>[];
@@ -79,7 +112,7 @@ export interface ResourceOptions<S extends TObject> {
   readonly fieldAccess?: { readonly [K in keyof Static<S>]?: FieldAccess<Static<S>> };
   /** Fields derived from the others at each write, stored, and read-only for clients. */
   readonly computed?: {
-    readonly [K in keyof Static<S>]?: (object: Static<S>, meta: { id: string; now: number }) => Static<S>[K];
+    readonly [K in keyof Static<S>]?: ComputedField<Static<S>, Static<S>[K]>;
   };
   readonly hooks?: Hooks<Static<S>>;
   /** Fields (or tuples of fields) unique within a list; a conflict is 409 errno 122 with details `{field, existing}`. */

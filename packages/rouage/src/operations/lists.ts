@@ -1,0 +1,208 @@
+/** list and deleteList: what of a list a caller may see or delete, page by page. */
+import { invalid, ServiceError } from "../errors.ts";
+import type { Principal } from "../principal.ts";
+import { fieldValue } from "../storage/evaluate.ts";
+import type { Filter, Sort, SortValue } from "../storage/filter.ts";
+import {
+  type Change,
+  CommitConflict,
+  type ListKey,
+  parseEntry,
+  renderTombstone,
+  type StoredEntry,
+  type StoredObject,
+  type Tombstone,
+} from "../storage/storage.ts";
+import { refusal } from "./access.ts";
+import type { Cascade } from "./cascade.ts";
+import type { OperationContext } from "./context.ts";
+import type { Locate } from "./locate.ts";
+import type { ListOptions, ListRequest, ResourceOperations } from "./operations.ts";
+import { objectOf, type Plan } from "./plan.ts";
+import { judge, preconditionFailed } from "./preconditions.ts";
+import { listDecision } from "./rules.ts";
+import type { Visibility } from "./visibility.ts";
+import { commitContext, expectationOf, type Writer } from "./writer.ts";
+
+export interface ListParts {
+  readonly plan: Plan;
+  readonly visibility: Visibility;
+  readonly locate: Locate;
+  readonly writer: Writer;
+  readonly cascade: Cascade;
+}
+
+/** Most objects that one commit of deleteList deletes. */
+const batchSize = 250;
+const maxAttempts = 10;
+
+export function listsOf(parts: ListParts): Pick<ResourceOperations, "list" | "deleteList"> {
+  const { plan, visibility, locate, writer, cascade } = parts;
+  const { storage } = plan.dependencies;
+
+  /** What of the list is open to the caller for this action; undefined: all of it. */
+  function openTo(principal: Principal, action: "list" | "delete"): Filter | undefined {
+    const decision = listDecision(plan.rules[action], principal);
+    if (decision === false) throw refusal(principal);
+    return decision === true ? undefined : decision;
+  }
+
+  /** The request's options, checked and completed; asked for late, so that a 304 comes before a complaint. */
+  function complete({ query }: ListRequest, principal: Principal, isOpen: Filter | undefined) {
+    const options: ListOptions = query?.() ?? {};
+    visibility.assertQueryable(options, principal);
+    const sort = completeSort(options.sort ?? []);
+    if (options.after !== undefined && options.after.length !== sort.length)
+      throw invalid({
+        location: "querystring",
+        name: "_token",
+        description: "_token has invalid content",
+        code: "invalid-token",
+      });
+    const filter = both(isOpen, options.filter);
+    const limit = Math.min(options.limit ?? plan.pageSize, plan.pageSize);
+    return { ...options, sort, limit, query: { sort, ...(filter === undefined ? {} : { filter }) } };
+  }
+
+  /** Reads one entry more than asked for, which tells whether there is a next page. */
+  async function readPage(
+    list: ListKey,
+    query: { readonly sort: readonly Sort[]; readonly filter?: Filter },
+    { limit, after, tombstones }: Pick<ListOptions, "after" | "tombstones"> & { readonly limit: number },
+  ): Promise<{ readonly entries: readonly StoredEntry[]; readonly next: readonly SortValue[] | undefined }> {
+    if (limit === 0) return { entries: [], next: undefined };
+    const entries = await storage.list(list, {
+      ...query,
+      limit: limit + 1,
+      ...(after === undefined ? {} : { after }),
+      ...(tombstones === true ? { tombstones } : {}),
+    });
+    const last = entries[limit - 1];
+    if (entries.length <= limit || last === undefined) return { entries, next: undefined };
+    return { entries: entries.slice(0, limit), next: positionOf(last, query.sort) };
+  }
+
+  return {
+    async list(context, target, request) {
+      const { principal } = context;
+      const key = await locate(context, target);
+      const isOpen = openTo(principal, "list");
+      // Before the entries: a write in between must not hide behind a revision the client takes for seen.
+      const revision = await storage.timestamp(key, plan.readOnly);
+      const verdict = judge(request, revision, true);
+      if (verdict === "failed") throw preconditionFailed(revision);
+      if (verdict === "not-modified") return { kind: "not-modified", revision };
+
+      const { sort, limit, after, tombstones, fields, total, countOnly, query } = complete(request, principal, isOpen);
+      const counted = total === true || countOnly === true ? { total: await storage.count(key, query.filter) } : {};
+      if (countOnly === true) return { kind: "page", revision, items: [], ...counted };
+      const page = await readPage(key, query, {
+        limit,
+        ...(after === undefined ? {} : { after }),
+        ...(tombstones === undefined ? {} : { tombstones }),
+      });
+      return {
+        kind: "page",
+        revision,
+        items: page.entries.map((entry) => visibility.render(entry, principal, fields)),
+        ...(page.next === undefined ? {} : { next: { sort, after: page.next, limit } }),
+        ...counted,
+      };
+    },
+
+    async deleteList(context, target, request) {
+      const key = await locate(context, target);
+      const isOpen = openTo(context.principal, "delete");
+      const revision = await storage.timestamp(key, plan.readOnly);
+      if (judge(request, revision, false) !== "pass") throw preconditionFailed(revision);
+
+      const { sort, limit, after, query } = complete(request, context.principal, isOpen);
+      const items: string[] = [];
+      let highest = 0;
+      let position = after;
+      while (items.length < limit) {
+        const size = Math.min(batchSize, limit - items.length);
+        const options = { limit: size, ...(position === undefined ? {} : { after: position }) };
+        const batch = await deleteBatch(context, key, () => readPage(key, query, options));
+        for (const tombstone of batch.tombstones) {
+          items.push(renderTombstone(tombstone));
+          highest = Math.max(highest, tombstone.revision);
+        }
+        position = batch.next;
+        if (position === undefined) break;
+      }
+      return {
+        revision: items.length === 0 ? revision : highest,
+        items,
+        ...(position === undefined || limit === 0 ? {} : { next: { sort, after: position, limit } }),
+      };
+    },
+  };
+
+  /** Deletes one page in one commit; read again when a writer was faster. */
+  async function deleteBatch(context: OperationContext, list: ListKey, read: () => ReturnType<typeof readPage>) {
+    for (let attempts = 1; ; attempts++) {
+      if (context.signal.aborted) throw new ServiceError("deadline-exceeded", { cause: context.signal.reason });
+      const { entries, next } = await read();
+      const objects = entries.filter((entry): entry is StoredObject => entry.kind === "object");
+      if (objects.length === 0) return { tombstones: [], next };
+      try {
+        const tombstones = await deleteObjects(context, list, objects);
+        for (const object of objects) await afterDelete(context, list, object);
+        return { tombstones, next };
+      } catch (error) {
+        if (!(error instanceof CommitConflict)) throw error;
+        if (attempts >= maxAttempts)
+          throw new ServiceError("conflict", { headers: { "retry-after": plan.retryAfter }, cause: error });
+      }
+    }
+  }
+
+  async function deleteObjects(
+    context: OperationContext,
+    list: ListKey,
+    objects: readonly StoredObject[],
+  ): Promise<readonly Tombstone[]> {
+    const removals: Change[] = objects.map((object) => ({
+      kind: "delete",
+      key: { ...list, id: object.id },
+      expect: expectationOf(object),
+    }));
+    const others: Change[] = [];
+    const belows = [];
+    for (const object of objects) {
+      const write = { action: "delete" as const, id: object.id, parent: list.parent, next: undefined };
+      const previous = plan.hooks.before === undefined ? undefined : objectOf(object);
+      others.push(...(await writer.before(context, { ...write, previous })).changes);
+      const key = { ...list, id: object.id };
+      const below = await cascade.below(context, key);
+      others.push(...below.changes);
+      belows.push({ key, below });
+    }
+    const results = await storage.commit([...removals, ...others], commitContext(context));
+    for (const { key, below } of belows) await cascade.sweep(context, key, below);
+    return results.slice(0, objects.length).flatMap((result) => (result.kind === "deleted" ? [result.tombstone] : []));
+  }
+
+  async function afterDelete(context: OperationContext, { parent }: ListKey, object: StoredObject): Promise<void> {
+    if (plan.hooks.after === undefined) return;
+    const previous = objectOf(object);
+    await writer.after(context, { action: "delete", id: object.id, parent, previous, next: undefined });
+  }
+}
+
+/** Ends with a field that no two entries share, so that pages neither overlap nor leave gaps. */
+function completeSort(sort: readonly Sort[]): readonly Sort[] {
+  const isTotal = sort.some(({ field }) => field === "last_modified" || field === "id");
+  return isTotal ? sort : [...sort, { field: "last_modified", direction: "descending" }];
+}
+
+function both(a: Filter | undefined, b: Filter | undefined): Filter | undefined {
+  if (a === undefined) return b;
+  return b === undefined ? a : { kind: "and", filters: [a, b] };
+}
+
+function positionOf(entry: StoredEntry, sort: readonly Sort[]): readonly SortValue[] {
+  const { id, last_modified: revision, ...value } = parseEntry(entry);
+  return sort.map(({ field }) => fieldValue({ id, revision, value }, field));
+}
