@@ -125,3 +125,11 @@ test("a purpose cannot leave its folder", async () => {
   await using temporary = await folder();
   await assert.rejects(initKeys({ folder: temporary.path, purpose: "../evil", kind: "secret" }), /no name for keys/);
 });
+
+test("keys whose hashes are looked up refuse to rotate", async () => {
+  await using temporary = await folder();
+  const options = { folder: temporary.path, purpose: "phone-hash" };
+  const { id } = (await openSecretKeys({ ...options, fixed: true })).active();
+  await assert.rejects(rotateKeys(options), /can't be rotated/);
+  assert.equal((await openSecretKeys(options)).active().id, id);
+});

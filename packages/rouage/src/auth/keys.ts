@@ -17,6 +17,8 @@ export interface KeyOptions {
   /** What the key is for; also the file's name: lower-case letters, digits and dashes. */
   readonly purpose: string;
   readonly kind: KeyKind;
+  /** True: can't be rotated, because what it hashed is looked up by that hash. */
+  readonly fixed?: boolean;
   readonly clock?: Clock;
 }
 
@@ -109,11 +111,17 @@ export async function openSecretKeys(options: Omit<KeyOptions, "kind">): Promise
 }
 
 /** Makes the file with a first key unless it exists; answers its path. Two processes may do this at once: one key wins. */
-export async function initKeys({ folder, purpose, kind, clock = systemClock }: KeyOptions): Promise<string> {
+export async function initKeys({
+  folder,
+  purpose,
+  kind,
+  fixed = false,
+  clock = systemClock,
+}: KeyOptions): Promise<string> {
   const file = pathOf(folder, purpose);
   await mkdir(folder, { recursive: true, mode: 0o700 });
   if (await exists(file)) return file;
-  const temporary = await write(file, { version: 1, kind, keys: [newKey(kind, clock)] });
+  const temporary = await write(file, { version: 1, kind, ...(fixed ? { fixed } : {}), keys: [newKey(kind, clock)] });
   try {
     // Unlike a rename, a link never replaces what another process made meanwhile.
     await link(temporary, file);
@@ -139,6 +147,8 @@ export async function rotateKeys({ folder, purpose, keepMs, clock = systemClock 
   const file = pathOf(folder, purpose);
   await using _lock = await takeLock(`${file}.lock`);
   const before = await read(file);
+  if (before.fixed === true)
+    throw new Error(`the keys "${purpose}" can't be rotated: what they hashed is looked up by that hash`);
   const now = clock.now();
   const keep = keepMs ?? (before.kind === "secret" ? Number.POSITIVE_INFINITY : 24 * 3600_000);
   const old = before.keys
@@ -191,6 +201,7 @@ interface StoredKey {
 interface KeyFile {
   readonly version: 1;
   readonly kind: KeyKind;
+  readonly fixed?: boolean;
   readonly keys: readonly StoredKey[];
 }
 

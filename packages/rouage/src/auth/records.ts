@@ -1,4 +1,5 @@
 /** What refresh families and browser sessions share: removing records of a store, tolerant of who was faster. */
+import type { JsonObject } from "../json.ts";
 import { type Change, CommitConflict, type CommitContext, type ObjectKey, type Storage } from "../storage/storage.ts";
 
 /** True for a commit that was not made because somebody else's came first. */
@@ -30,13 +31,43 @@ export async function removeAll(
   }
 }
 
-/** Erases every record whose `expires` has passed; answers how many. */
+/** Deletes every record whose `expires` has passed; answers how many. */
 export async function removeExpired(storage: Storage, resource: string, now: number): Promise<number> {
-  const scopes: ObjectKey[] = [];
+  const changes: Change[] = [];
   for await (const entry of storage.scan(resource, {
     filter: { kind: "compare", field: "expires", operator: "le", value: now },
   }))
-    scopes.push({ resource, parent: entry.parent, id: entry.id });
-  if (scopes.length === 0) return 0;
-  return (await storage.erase(scopes)).objects;
+    changes.push({
+      kind: "delete",
+      key: { resource, parent: entry.parent, id: entry.id },
+      expect: { kind: "revision", revision: entry.revision },
+    });
+  let count = 0;
+  for (const change of changes) {
+    try {
+      await storage.commit([change]);
+      count += 1;
+    } catch (error) {
+      // Used or ended meanwhile.
+      if (!isConflict(error)) throw error;
+    }
+  }
+  return count;
+}
+
+/** Replaces the `data` of a record; false when there is none. */
+export async function annotateRecord(storage: Storage, key: ObjectKey, data: JsonObject): Promise<boolean> {
+  for (;;) {
+    const entry = await storage.get(key);
+    if (entry?.kind !== "object") return false;
+    const body = JSON.stringify({ ...(JSON.parse(entry.body) as JsonObject), data });
+    try {
+      await storage.commit([
+        { kind: "put", key, body, expect: { kind: "revision", revision: entry.revision }, logBody: false },
+      ]);
+      return true;
+    } catch (error) {
+      if (!isConflict(error)) throw error;
+    }
+  }
 }

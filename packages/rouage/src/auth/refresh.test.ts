@@ -123,3 +123,11 @@ test("sign-out ends one family or all of a subject, and of nobody else", async (
   await tokens.rotate(a.token);
   assert.deepEqual(await reasons(), ["signed-out", "revoked"]);
 });
+
+test("what is remembered about a family can change, and its token stays good", async () => {
+  const { tokens } = await setup();
+  const { token, family } = await tokens.issue("0198", { amr: ["pwd"] });
+  assert.equal(await tokens.annotate("0198", family.id, { amr: ["pwd", "otp"] }), true);
+  assert.deepEqual((await tokens.rotate(token)).family.data, { amr: ["pwd", "otp"] });
+  assert.equal(await tokens.annotate("0198", "other", {}), false);
+});

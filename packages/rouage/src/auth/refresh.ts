@@ -13,7 +13,7 @@ import {
   parseEntry,
   type Storage,
 } from "../storage/storage.ts";
-import { isConflict, removeAll, removeExpired } from "./records.ts";
+import { annotateRecord, isConflict, removeAll, removeExpired } from "./records.ts";
 import { equalText, hashSecret, packToken, randomSecret, unpackToken } from "./secrets.ts";
 
 export interface RefreshOptions {
@@ -61,6 +61,8 @@ export interface RefreshTokens {
   end(subject: string, id: string, reason?: EndReason, context?: CommitContext): Promise<boolean>;
   /** Ends every family of a subject, except one. */
   endAll(subject: string, reason?: EndReason, except?: string, context?: CommitContext): Promise<number>;
+  /** Replaces what was remembered about a family; false when there is none. A refresh at the same moment counts as a second use. */
+  annotate(subject: string, id: string, data: JsonObject): Promise<boolean>;
   /** Removes what has expired; answers how many. */
   purge(): Promise<number>;
 }
@@ -150,6 +152,7 @@ export function refreshTokens(options: RefreshOptions): RefreshTokens {
       for (const family of families) if (await end(subject, family.id, reason, context)) count += 1;
       return count;
     },
+    annotate: (subject, id, data) => annotateRecord(storage, key(subject, id), data),
     purge: () => removeExpired(storage, resource, clock.now()),
   };
 }

@@ -12,7 +12,7 @@ import {
   parseEntry,
   type Storage,
 } from "../storage/storage.ts";
-import { isConflict, removeAll, removeExpired } from "./records.ts";
+import { annotateRecord, isConflict, removeAll, removeExpired } from "./records.ts";
 import type { EndReason } from "./refresh.ts";
 import { equalText, hashSecret, keyedHash, packToken, randomSecret, unpackToken } from "./secrets.ts";
 
@@ -59,7 +59,9 @@ export interface BrowserSessions {
   endAll(subject: string, reason?: EndReason, except?: string, context?: CommitContext): Promise<number>;
   /** Compares a form's token in constant time. */
   csrfMatches(session: BrowserSession, token: string): boolean;
-  /** Erases what has expired; answers how many. */
+  /** Replaces what was remembered about a session; false when there is none. */
+  annotate(subject: string, id: string, data: JsonObject): Promise<boolean>;
+  /** Removes what has expired; answers how many. */
   purge(): Promise<number>;
 }
 
@@ -155,6 +157,7 @@ export function browserSessions(options: SessionOptions): BrowserSessions {
       return count;
     },
     csrfMatches: (session, token) => equalText(session.csrf, token),
+    annotate: (subject, id, data) => annotateRecord(storage, key(subject, id), data),
     purge: () => removeExpired(storage, resource, clock.now()),
   };
 }
