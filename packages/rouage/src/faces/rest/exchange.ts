@@ -3,7 +3,7 @@ import type { Clock } from "../../clock.ts";
 import type { HttpBody, HttpRequest } from "../../http.ts";
 import type { OperationContext } from "../../operations/context.ts";
 import { anonymous, type Principal } from "../../principal.ts";
-import type { Logger } from "../../telemetry/log.ts";
+import type { Logger, LogLevel } from "../../telemetry/log.ts";
 import type { Negotiated } from "./accept.ts";
 import { requestIdOf, traceIdOf } from "./correlation.ts";
 import type { RegisteredEndpoint } from "./endpoint.ts";
@@ -136,6 +136,9 @@ class RequestLog implements Logger {
   }
   fatal(fields: object, message?: string): void {
     this.#logger.fatal(fields, message);
+  }
+  writes(level: LogLevel): boolean {
+    return this.#parent.writes?.(level) ?? true;
   }
   child(fields: object): Logger {
     return this.#logger.child(fields);

@@ -3,18 +3,49 @@ import type { AuthenticationPolicy } from "../../auth/policy.ts";
 import { type ManualClock, manualClock } from "../../clock.ts";
 import { ServiceError } from "../../errors.ts";
 import type { HttpRequest, HttpResponse } from "../../http.ts";
+import { createAllOperations, definitionOf } from "../../operations/create-operations.ts";
+import type { Resource } from "../../resource.ts";
 import type { Settings } from "../../settings.ts";
 import { readServiceSettings } from "../../settings.ts";
+import { memoryStorage } from "../../storage/memory.ts";
+import type { Storage } from "../../storage/storage.ts";
 import { type Logger, silentLogger } from "../../telemetry/log.ts";
 import type { Metrics } from "../../telemetry/metrics.ts";
 import { createRestFace, type RestFace, type RestFaceParts } from "./rest.ts";
 
+/** A face over declared resources on a memory storage. */
+export async function resourceFace(resources: readonly Resource[], options: FaceOptions = {}): Promise<RestFace> {
+  const clock = options.clock ?? manualClock();
+  const storage = options.storage ?? memoryStorage({ clock });
+  await storage.define(resources.map(definitionOf));
+  const settings = { ...readServiceSettings("kittens", {}), ...options.settings };
+  const operations = createAllOperations(resources, {
+    storage,
+    clock,
+    log: options.log ?? silentLogger,
+    settings: {
+      pageSize: settings.paginate_by,
+      maxFetch: settings.storage_max_fetch_size,
+      bodyLimit: settings.body_limit,
+      bodyDepth: settings.body_depth,
+      readonly: settings.readonly,
+    },
+  });
+  const served = resources.map((resource) => {
+    const own = operations.get(resource.name);
+    if (own === undefined) throw new Error(`no operations for ${resource.name}`);
+    return { resource, operations: own };
+  });
+  return testFace({ ...options, clock, resources: served });
+}
+
 export interface FaceOptions extends Partial<Omit<RestFaceParts, "settings" | "clock">> {
   readonly settings?: Partial<Settings>;
   readonly clock?: ManualClock;
+  readonly storage?: Storage;
 }
 
-export function testFace({ settings = {}, ...parts }: FaceOptions = {}): RestFace {
+export function testFace({ settings = {}, storage: _, ...parts }: FaceOptions = {}): RestFace {
   return createRestFace({
     name: "kittens",
     version: "1.2.3",

@@ -25,7 +25,7 @@ import { createLimits } from "./limits.ts";
 import { memoryNonces, type Nonces } from "./nonces.ts";
 import { createRedirects } from "./redirects.ts";
 import { renderError } from "./render-error.ts";
-import { requestSummary } from "./request-log.ts";
+import { requestSummaries } from "./request-log.ts";
 import { resourceEndpoints } from "./resource-endpoints.ts";
 import { routeEndpoint } from "./route-endpoints.ts";
 import { createRouter } from "./router.ts";
@@ -78,6 +78,7 @@ export function createRestFace(parts: RestFaceParts): RestFace {
   const cors = createCors(settings);
   const alerts = createAlerts(settings);
   const identify = identifier(parts.authentication);
+  const summarise = requestSummaries(log, clock, parts.name);
   const limits = createLimits({
     maximum: settings.max_concurrent_requests,
     shedDelayMs: settings.shed_event_loop_delay_ms,
@@ -250,7 +251,7 @@ export function createRestFace(parts: RestFaceParts): RestFace {
     alerts.announce(headers, clock, exchange.deprecation);
     const milliseconds = performance.now() - exchange.startedAt;
     (endpoint?.metrics ?? unmatchedMetrics)?.record(answer.status, milliseconds / 1000);
-    requestSummary(log, exchange, answer.status, milliseconds);
+    summarise(exchange, answer.status, milliseconds);
     if (request.method !== "HEAD")
       return answer.body === undefined
         ? { status: answer.status, headers }

@@ -103,6 +103,10 @@ function answerOf(value: unknown): Answer | Promise<Answer> {
 /** What a handler says nothing about is not to be kept by anyone on the way. */
 const unstored = "no-cache, no-store";
 
+/** RFC 9110 §5.1 and §5.5. */
+const headerName = /^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/;
+const headerValue = /^[\t\x20-\x7e\x80-\xff]*$/;
+
 function isReply(value: unknown): value is Reply {
   if (typeof value !== "object" || value === null || !("kind" in value) || value.kind !== "reply") return false;
   return (
@@ -110,8 +114,15 @@ function isReply(value: unknown): value is Reply {
   );
 }
 
+/** @throws TypeError when HTTP cannot carry the status or a header: a fault of the handler, found here and not in the adapter */
 function replied({ status, headers, body }: Reply): Answer {
+  if (!Number.isInteger(status) || status < 200 || status > 599) throw new TypeError(`status ${status} cannot be sent`);
   const lower: Record<string, string | readonly string[]> = { "cache-control": unstored };
-  for (const [name, value] of Object.entries(headers)) lower[name.toLowerCase()] = value;
+  for (const [name, value] of Object.entries(headers)) {
+    const values = typeof value === "string" ? [value] : value;
+    if (!headerName.test(name) || !values.every((each) => headerValue.test(each)))
+      throw new TypeError(`header ${JSON.stringify(name)} cannot be sent`);
+    lower[name.toLowerCase()] = value;
+  }
   return body === undefined ? { status, headers: lower } : { status, headers: lower, body };
 }
