@@ -1,5 +1,16 @@
 /** The public face of Rouage: re-exports only. */
+export type { AuthenticationPolicy } from "./auth/policy.ts";
+export {
+  type ConsumeContext,
+  type Consumer,
+  type ConsumerOptions,
+  type ConsumerRetry,
+  consume,
+  type DeadLetter,
+  deadLetters,
+} from "./bus/consumer.ts";
 export { type Clock, type ManualClock, manualClock, systemClock } from "./clock.ts";
+export { operationContext } from "./composition/operation-context.ts";
 export {
   type ErrorCode,
   type ErrorKind,
@@ -22,6 +33,7 @@ export {
   role,
 } from "./operations/access.ts";
 export type { OperationContext } from "./operations/context.ts";
+export type { ResourceOperations } from "./operations/operations.ts";
 export { anonymous, type Principal } from "./principal.ts";
 export {
   type Access,
@@ -33,7 +45,25 @@ export {
   type Resource,
   type ResourceOptions,
   resource,
-  type WriteAction,
 } from "./resource.ts";
-export { type Reply, type Route, reply, route } from "./route.ts";
+export { type Reply, type Route, type RouteContext, type RouteOptions, reply, route } from "./route.ts";
+export {
+  type BackgroundTask,
+  type HealthState,
+  type Service,
+  type ServiceContext,
+  type ServiceDeclaration,
+  type ServiceDefinition,
+  type StartOptions,
+  service,
+} from "./service.ts";
+export {
+  environmentPrefix,
+  readSettings,
+  SettingsError,
+  type SettingsOf,
+  type SettingsProblem,
+  type SettingsSources,
+} from "./settings/read.ts";
+export type { Settings } from "./settings.ts";
 export { type Logger, silentLogger } from "./telemetry/log.ts";

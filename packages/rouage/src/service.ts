@@ -2,6 +2,8 @@
 
 import type { AuthenticationPolicy } from "./auth/policy.ts";
 import type { Clock } from "./clock.ts";
+import { checkDeclaration } from "./composition/check-declaration.ts";
+import { startService } from "./composition/start.ts";
 import type { HttpRequest, HttpResponse } from "./http.ts";
 import type { ResourceOperations } from "./operations/operations.ts";
 import type { Resource } from "./resource.ts";
@@ -10,6 +12,16 @@ import type { Settings } from "./settings.ts";
 import type { Storage } from "./storage/storage.ts";
 import type { Logger } from "./telemetry/log.ts";
 import type { Metrics } from "./telemetry/metrics.ts";
+
+/**
+ * Declares a service: resources, routes, and what runs beside them.
+ * @throws Error naming everything that is wrong with the declaration
+ * @example export default service({ name: "kittens", version: "1.0.0", resources: [kittens] });
+ */
+export function service(declaration: ServiceDeclaration): ServiceDefinition {
+  checkDeclaration(declaration);
+  return { kind: "service", declaration, start: (options) => startService(declaration, options) };
+}
 
 /** What a service is given when it starts, and what its own parts may use. */
 export interface ServiceContext {
@@ -56,6 +68,8 @@ export interface StartOptions {
   readonly settings?: Readonly<Record<string, unknown>>;
   /** Environment to read settings from. Default: none, so that tests are not surprised; the CLI passes `process.env`. */
   readonly environment?: Readonly<Record<string, string | undefined>>;
+  /** TOML or JSON file of settings. Default: the one that `<NAME>_CONFIG` of the environment names. */
+  readonly file?: string | undefined;
   readonly clock?: Clock;
   readonly log?: Logger;
   readonly metrics?: Metrics;
@@ -84,6 +98,8 @@ export interface Service extends AsyncDisposable {
     readonly state: HealthState;
     readonly checks: Readonly<Record<string, { readonly ok: boolean; readonly ms: number }>>;
   }>;
+  /** Everything measured so far, as Prometheus text. */
+  metrics(): string;
   /** Readiness fails from now on; new requests are still answered. */
   drain(): void;
   /** Waits for requests under way (at most `timeoutMs`), ends tasks, closes what the service owns. */

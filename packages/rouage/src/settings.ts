@@ -52,6 +52,8 @@ export interface Settings {
   readonly keep_alive_timeout_seconds: number;
   /** Longest wait for requests under way when stopping. */
   readonly stop_timeout_seconds: number;
+  /** How long to go on answering after SIGTERM while readiness fails. */
+  readonly drain_seconds: number;
   /** More requests than this at once are refused with 429. */
   readonly max_concurrent_requests: number;
   /** Event-loop delay beyond which requests are shed with 503; 0: never. */

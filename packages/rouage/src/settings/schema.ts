@@ -114,6 +114,10 @@ export const settingsSchema = Type.Object({
     "How long an idle connection stays open; longer than that of a proxy in front.",
   ),
   stop_timeout_seconds: seconds(25, "Longest wait for requests under way when stopping; then they are cut."),
+  drain_seconds: seconds(
+    0,
+    "How long to go on answering after SIGTERM while `/readyz` already says no, for load balancers to notice.",
+  ),
   max_concurrent_requests: Type.Integer({
     minimum: 1,
     default: 1024,

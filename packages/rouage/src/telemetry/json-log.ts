@@ -79,6 +79,7 @@ export function standardOutput(): LogDestination {
     dest: 1,
     sync: false,
     minLength: batchBytes,
+    maxWrite: 4 * batchBytes,
     maxLength: maximumPending,
     periodicFlush: longestDelayMs,
   });

@@ -1,0 +1,23 @@
+/** The context of operations that no request asked for: tasks, consumers, commands. */
+import type { OperationContext } from "../operations/context.ts";
+import type { Principal } from "../principal.ts";
+import type { ServiceContext } from "../service.ts";
+
+/**
+ * A context in which `principal` acts.
+ * @param requestId correlation id; default: a new one
+ * @example await operations.get("kittens")?.list(operationContext(context, anonymous), { params: {} }, {})
+ */
+export function operationContext(
+  service: Pick<ServiceContext, "log" | "clock" | "signal">,
+  principal: Principal,
+  requestId: string = crypto.randomUUID(),
+): OperationContext {
+  return {
+    principal,
+    requestId,
+    signal: service.signal,
+    log: service.log.child({ rid: requestId }),
+    clock: service.clock,
+  };
+}

@@ -1,0 +1,31 @@
+/** Names in the document: operation ids and schema names. */
+import type { Operation, Paths } from "./types.ts";
+
+/** `kittens` → `kitten`, for one object of a list; a name that has no plural stays. */
+export function singular(name: string): string {
+  if (/[^aeiou]ies$/.test(name)) return `${name.slice(0, -3)}y`;
+  if (/(ss|sh|ch|x|z)es$/.test(name)) return name.slice(0, -2);
+  if (/[^su]s$/.test(name)) return name.slice(0, -1);
+  return name;
+}
+
+/** A name as part of an operation id. */
+export function identifier(text: string): string {
+  return text.replaceAll(/[^a-zA-Z0-9]+/g, "_").replaceAll(/^_+|_+$/g, "");
+}
+
+/** Component names may hold only these characters (OpenAPI 3.1.1 §4.8.7). */
+export function schemaName(name: string): string {
+  return name.replaceAll(/[^a-zA-Z0-9._-]/g, "_");
+}
+
+/** Operation ids must be unique in a document: where two meet, the later one gets a number. */
+export function uniqueIds(paths: Paths): void {
+  const seen = new Set<string>();
+  for (const operations of Object.values(paths))
+    for (const operation of Object.values(operations) as Operation[]) {
+      const base = operation.operationId;
+      for (let number = 2; seen.has(operation.operationId); number++) operation.operationId = `${base}_${number}`;
+      seen.add(operation.operationId);
+    }
+}

@@ -1,0 +1,85 @@
+/** Puts a running service, or a door of several, behind the ports its settings name. */
+import { ServiceError } from "../errors.ts";
+import type { Settings } from "../settings.ts";
+import type { Logger } from "../telemetry/log.ts";
+import { type Handler, listen, type Server } from "./node.ts";
+import { runUntilSignal } from "./signals.ts";
+
+/** What a service and a door have in common. */
+export interface Runnable extends Handler {
+  readonly name: string;
+  readonly version: string;
+  readonly context: { readonly settings: Settings; readonly log: Logger };
+  metrics(): string;
+  drain(): void;
+  stop(timeoutMs?: number): Promise<void>;
+}
+
+/** The open ports of a service. */
+export interface RunningServer extends AsyncDisposable {
+  readonly origin: string;
+  /** Where `/metrics` is, when it has a port of its own. */
+  readonly metricsOrigin: string | undefined;
+  /** Stops listening, lets requests under way finish, then stops the service. */
+  stop(): Promise<void>;
+}
+
+/**
+ * Listens for a service.
+ * @throws Error when a port cannot be listened on; the service is stopped then
+ */
+export async function serve(service: Runnable): Promise<RunningServer> {
+  const { settings, log } = service.context;
+  const timeoutMs = settings.stop_timeout_seconds * 1000;
+  const servers: Server[] = [];
+  const common = {
+    host: settings.host,
+    headerLimit: settings.header_limit,
+    requestTimeoutMs: settings.request_timeout_seconds * 1000,
+    keepAliveTimeoutMs: settings.keep_alive_timeout_seconds * 1000,
+    log,
+  };
+  const stop = async (): Promise<void> => {
+    service.drain();
+    const start = performance.now();
+    await Promise.all(servers.map((server) => server.stop(timeoutMs)));
+    await service.stop(Math.max(1000, timeoutMs - (performance.now() - start)));
+  };
+  try {
+    servers.push(await listen(service, { ...common, port: settings.port, publicOrigin: settings.public_origin }));
+    if (settings.metrics_enabled && settings.metrics_port !== undefined)
+      servers.push(await listen(metricsOnly(service), { ...common, port: settings.metrics_port }));
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+  const [main, metrics] = servers;
+  const origin = main?.origin ?? "";
+  log.info({ version: service.version, url: `${settings.public_origin ?? origin}/`, pid: process.pid }, "listening");
+  return { origin, metricsOrigin: metrics?.origin, stop, [Symbol.asyncDispose]: stop };
+}
+
+/**
+ * The whole of a main program: listens, and ends in order when told to (SIGTERM, SIGINT) or when broken.
+ * @example await run(await kittens.start({ environment: process.env }));
+ */
+export async function run(service: Runnable): Promise<RunningServer> {
+  const { settings, log } = service.context;
+  const server = await serve(service);
+  runUntilSignal({ log, drain: service.drain, drainMs: settings.drain_seconds * 1000, stop: server.stop });
+  return server;
+}
+
+function metricsOnly(service: Runnable): Handler {
+  return {
+    handle: ({ url, method }) => {
+      if ((url === "/metrics" || url.startsWith("/metrics?")) && (method === "GET" || method === "HEAD"))
+        return {
+          status: 200,
+          headers: { "content-type": "text/plain; version=0.0.4; charset=utf-8", "cache-control": "no-store" },
+          body: service.metrics(),
+        };
+      throw new ServiceError("route-not-found");
+    },
+  };
+}
