@@ -1,6 +1,6 @@
 /** What a schema can't say about a profile: statements that fit their items, days that exist, ids that are unique. */
 import type { Violation } from "rouage";
-import { endOf, isPartialDate, startOf } from "./dates.ts";
+import { isPartialDate, startOf } from "./dates.ts";
 import { type ProfileInput, sectionNames } from "./schema.ts";
 
 /** Every rule that this (already well-formed) profile breaks; names are dotted paths into the profile. */
@@ -47,7 +47,6 @@ function checkDates(path: string, item: Readonly<Record<string, unknown>>, now: 
   if (typeof due === "string") {
     if (!isPartialDate(due)) add(`${path}.due_date`, "no such day", "no-such-day");
     else if (startOf(due) > now + 310 * 86_400_000) add(`${path}.due_date`, "is more than ten months ahead", "too-far");
-    else if (endOf(due) < now - 366 * 86_400_000) add(`${path}.due_date`, "is more than a year ago", "too-old");
   }
   if (typeof item.confirmed_at === "string" && Number.isNaN(Date.parse(item.confirmed_at))) {
     add(`${path}.confirmed_at`, "no such moment", "no-such-day");

@@ -37,6 +37,15 @@ export const requiredSections = ["allergies", "conditions", "medications"] as co
 
 export const bounds = { items: 100, text: 500, note: 1000, whatMatters: 4000, photo: 140_000 } as const;
 
+/** Most items a section holds. */
+export const sectionLimits: Readonly<Record<SectionName, number>> = {
+  ...(Object.fromEntries(sectionNames.map((name) => [name, bounds.items])) as Record<SectionName, number>),
+  blood_group: 1,
+  pregnancy: 1,
+  contacts: 20,
+  gp: 1,
+};
+
 const choice = <const T extends readonly string[]>(values: T, options = {}) =>
   Type.Unsafe<T[number]>({ type: "string", enum: [...values], ...options });
 
@@ -211,11 +220,11 @@ export const itemSchemas = {
 
 const nothingSaid = { statement: "no-information", items: [] };
 
-const section = <I extends (typeof itemSchemas)[SectionName]>(items: I, maxItems: number = bounds.items) =>
+const section = <N extends SectionName>(name: N) =>
   Type.Object(
     {
       statement: choice(statements, { description: "`listed` exactly when there are items." }),
-      items: Type.Array(items, { maxItems, default: [] }),
+      items: Type.Array(itemSchemas[name] as (typeof itemSchemas)[N], { maxItems: sectionLimits[name], default: [] }),
       ...confirmation,
     },
     { additionalProperties: false, default: nothingSaid },
@@ -251,19 +260,19 @@ export type Identity = Static<typeof identitySchema>;
 export const profileSchema = Type.Object({
   schema_version: Type.Integer({ minimum: profileVersion, maximum: profileVersion, default: profileVersion }),
   identity: identitySchema,
-  alerts: section(itemSchemas.alerts),
-  allergies: section(itemSchemas.allergies),
-  conditions: section(itemSchemas.conditions),
-  medications: section(itemSchemas.medications),
-  devices: section(itemSchemas.devices),
-  blood_group: section(itemSchemas.blood_group, 1),
-  pregnancy: section(itemSchemas.pregnancy, 1),
-  vaccinations: section(itemSchemas.vaccinations),
-  operations: section(itemSchemas.operations),
-  disabilities: section(itemSchemas.disabilities),
-  directives: section(itemSchemas.directives),
-  contacts: section(itemSchemas.contacts, 20),
-  gp: section(itemSchemas.gp, 1),
+  alerts: section("alerts"),
+  allergies: section("allergies"),
+  conditions: section("conditions"),
+  medications: section("medications"),
+  devices: section("devices"),
+  blood_group: section("blood_group"),
+  pregnancy: section("pregnancy"),
+  vaccinations: section("vaccinations"),
+  operations: section("operations"),
+  disabilities: section("disabilities"),
+  directives: section("directives"),
+  contacts: section("contacts"),
+  gp: section("gp"),
   what_matters: Type.Optional(words(bounds.whatMatters, "What matters to me, in the person's own words")),
 });
 
