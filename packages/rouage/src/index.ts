@@ -10,6 +10,7 @@ export {
   deadLetters,
 } from "./bus/consumer.ts";
 export { type Clock, type ManualClock, manualClock, systemClock } from "./clock.ts";
+export { type ComposeOptions, compose, type Door } from "./compose.ts";
 export { operationContext } from "./composition/operation-context.ts";
 export {
   type ErrorCode,

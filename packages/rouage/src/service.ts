@@ -92,6 +92,8 @@ export interface Service extends AsyncDisposable {
   handle(request: HttpRequest): Promise<HttpResponse>;
   /** Resolved paths, for composing several services behind one door. */
   readonly paths: readonly { readonly method: string; readonly path: string }[];
+  /** As hello shows them. */
+  readonly capabilities: Readonly<Record<string, { readonly description: string; readonly url: string }>>;
   /** The OpenAPI 3.1 document. */
   openapi(): Readonly<Record<string, unknown>>;
   health(): Promise<{

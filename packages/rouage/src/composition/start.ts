@@ -90,6 +90,7 @@ export async function startService(declaration: ServiceDeclaration, options: Sta
       });
       return document;
     };
+    const capabilities = { ...authenticationCapabilities(policies, settings), ...declaration.capabilities };
     const face = createRestFace({
       name,
       version,
@@ -100,7 +101,7 @@ export async function startService(declaration: ServiceDeclaration, options: Sta
       resources: served,
       routes,
       authentication: policies,
-      capabilities: { ...authenticationCapabilities(policies, settings), ...declaration.capabilities },
+      capabilities,
       heartbeat: async () => {
         const { checks } = await health.report();
         const body = Object.fromEntries(Object.entries(checks).map(([check, { ok }]) => [check, ok]));
@@ -122,6 +123,7 @@ export async function startService(declaration: ServiceDeclaration, options: Sta
       fetch: toFetch(face.handle),
       handle: face.handle,
       paths: face.paths,
+      capabilities,
       openapi,
       health: health.report,
       metrics: expose,

@@ -32,43 +32,6 @@ export function openapiDocument(description: Description): Readonly<Record<strin
   };
 }
 
-/** Several documents as one: paths, schemas and security schemes united under the first names given. */
-export function mergeDocuments(
-  info: { readonly name: string; readonly version: string; readonly summary?: string | undefined },
-  documents: readonly Readonly<Record<string, unknown>>[],
-): Readonly<Record<string, unknown>> {
-  const paths: Paths = {};
-  const components: Record<string, Record<string, unknown>> = {};
-  const tags = new Map<string, unknown>();
-  let servers: unknown = [{ url: "/" }];
-  for (const document of documents) {
-    const part = document as {
-      readonly paths: Paths;
-      readonly components: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
-      readonly tags: readonly { readonly name: string }[];
-      readonly servers: unknown;
-    };
-    servers = part.servers;
-    const fresh = Object.entries(part.paths).filter(([path]) => !Object.hasOwn(paths, path));
-    Object.assign(paths, structuredClone(Object.fromEntries(fresh)));
-    for (const [kind, named] of Object.entries(part.components)) components[kind] = { ...named, ...components[kind] };
-    for (const tag of part.tags) if (!tags.has(tag.name)) tags.set(tag.name, tag);
-  }
-  uniqueIds(paths);
-  return {
-    openapi: "3.1.1",
-    info: {
-      title: info.name,
-      version: info.version,
-      ...(info.summary === undefined ? {} : { description: info.summary }),
-    },
-    servers,
-    tags: [...tags.values()],
-    paths,
-    components,
-  };
-}
-
 function merge(paths: Paths, more: Paths): void {
   for (const [path, operations] of Object.entries(more)) paths[path] = { ...paths[path], ...operations };
 }
