@@ -68,7 +68,10 @@ export function listSql(
   const order = keys.map(({ sql, descending }, index) => `${tombstones ? index + 5 : sql}${descending ? " DESC" : ""}`);
   const { text, values } = union(parts);
   const ordered = order.length === 0 ? text : `${text} ORDER BY ${order.join(", ")}`;
-  return { text: `${ordered} LIMIT ?`, values: [...values, limit] };
+  const limited = `${ordered} LIMIT ?`;
+  // The keys stay inside: a whole number beyond 2^53 among them could not be read.
+  const page = tombstones ? `SELECT id, revision, body, owner FROM (${limited})` : limited;
+  return { text: page, values: [...values, limit] };
 }
 
 interface Source extends Omit<SortSource, "scalar"> {
@@ -94,7 +97,7 @@ function objects({ table, declared }: SqliteResource): Source {
 function tombs({ name }: SqliteResource): Source {
   return {
     from: "tombstones",
-    columns: "id, revision, NULL, NULL",
+    columns: "id, revision, NULL AS body, NULL AS owner",
     all: { text: "resource = ?", values: [name] },
     body: `'{"deleted":true}'`,
     owner: "NULL",

@@ -1,0 +1,34 @@
+/**
+ * What every storage has to do, as tests: an adapter's test file calls `storageConformance` with a way to open it. What a
+ * storage says it cannot do (see `StorageCapabilities`) is not asked of it.
+ */
+import { describe } from "node:test";
+import { eraseTests } from "./conformance/erase.ts";
+import { expectationTests } from "./conformance/expectations.ts";
+import { filterTests } from "./conformance/filters.ts";
+import type { ConformanceSubject } from "./conformance/harness.ts";
+import { lifeTests } from "./conformance/life.ts";
+import { logTests } from "./conformance/log.ts";
+import { oracleTests } from "./conformance/oracle.ts";
+import { pageTests } from "./conformance/pages.ts";
+import { revisionTests } from "./conformance/revisions.ts";
+import { tombstoneTests } from "./conformance/tombstones.ts";
+import { uniqueTests } from "./conformance/unique.ts";
+
+export type { ConformanceSubject, OpenedStorage } from "./conformance/harness.ts";
+
+/** Registers the whole suite with node:test. Every test opens a fresh, empty store and cleans it up. */
+export function storageConformance(name: string, open: ConformanceSubject): void {
+  describe(`${name} is a storage`, () => {
+    describe("objects and commits", () => lifeTests(open));
+    describe("expectations and atomicity", () => expectationTests(open));
+    describe("revisions", () => revisionTests(open));
+    describe("tombstones", () => tombstoneTests(open));
+    describe("unique constraints", () => uniqueTests(open));
+    describe("filters", () => filterTests(open));
+    describe("sorts and pages", () => pageTests(open));
+    describe("log", () => logTests(open));
+    describe("erasure", () => eraseTests(open));
+    describe("against an oracle", () => oracleTests(open));
+  });
+}
