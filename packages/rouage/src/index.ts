@@ -21,6 +21,7 @@ export {
   type Violation,
   violationError,
 } from "./errors.ts";
+export { toFetch } from "./faces/rest/fetch.ts";
 export type { HttpBody, HttpRequest, HttpResponse } from "./http.ts";
 export type { Json, JsonObject } from "./json.ts";
 export {

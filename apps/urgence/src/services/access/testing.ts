@@ -1,15 +1,11 @@
 /** What the tests of the access service share: keys in memory, and storages of both kinds that clean up after themselves. */
 import { generateKeyPairSync, type webcrypto } from "node:crypto";
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Clock } from "rouage";
 import type { SigningKeys } from "rouage/auth";
 import { openStorage, type Storage } from "rouage/storage";
+import { type StorageKind, temporaryFolder } from "../../shared/test-callers.ts";
 import type { AuditDraft } from "./audit/entry.ts";
-
-export const storageKinds = ["memory:", "sqlite:"] as const;
-export type StorageKind = (typeof storageKinds)[number];
 
 export async function openTestStorage(
   kind: StorageKind,
@@ -24,11 +20,6 @@ export async function openTestStorage(
       await folder[Symbol.asyncDispose]();
     },
   };
-}
-
-export async function temporaryFolder(): Promise<{ readonly path: string } & AsyncDisposable> {
-  const path = await mkdtemp(join(tmpdir(), "urgence-access-"));
-  return { path, [Symbol.asyncDispose]: () => rm(path, { recursive: true, force: true }) };
 }
 
 export function testKeys(kid = "k1"): SigningKeys {

@@ -30,6 +30,8 @@ export interface AuditDraft {
   readonly actor: string;
   readonly role: string;
   readonly site?: string;
+  /** Name of the emergency service, or of the service of ours that showed the data. */
+  readonly service?: string;
   /** Account id of the person concerned; absent where nobody was found. */
   readonly person?: string;
   /** Reason from the list. */

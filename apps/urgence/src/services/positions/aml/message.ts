@@ -36,7 +36,8 @@ export type AmlRejection =
   | "time-in-future"
   | "unsigned"
   | "wrong-signature"
-  | "rate-limited";
+  | "rate-limited"
+  | "unavailable";
 
 /** One thing that is wrong; `attribute` is the name used in the message, never its value. */
 export interface AmlProblem {

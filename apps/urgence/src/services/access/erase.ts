@@ -1,0 +1,45 @@
+/** Takes a person out of the audit: the link to the pseudonym, the responders' words and the events go, the chain stays whole. */
+import { ServiceError } from "rouage";
+import type { Storage } from "rouage/storage";
+import type { AuditChain } from "./audit/chain.ts";
+import type { Recorder } from "./audit/recorder.ts";
+import { auditLists } from "./audit/records.ts";
+import type { AuditSpool } from "./audit/spool.ts";
+import type { Subjects } from "./audit/subjects.ts";
+
+export interface AccessErasure {
+  /** Links from the account to its pseudonym. */
+  readonly links: number;
+  readonly notes: number;
+  readonly events: number;
+  /** Entries that stay in the chain and that name nobody any more. */
+  readonly entries_unlinked: number;
+}
+
+export interface EraseParts {
+  readonly storage: Storage;
+  readonly chain: AuditChain;
+  readonly subjects: Subjects;
+  readonly spool: AuditSpool;
+  readonly recorder: Recorder;
+}
+
+/** @throws ServiceError `unavailable` while entries that may name the person wait in the spool */
+export async function erasePerson(parts: EraseParts, person: string): Promise<AccessErasure> {
+  const { storage, chain, subjects, spool, recorder } = parts;
+  await recorder.drain();
+  if (spool.waiting()) throw new ServiceError("unavailable", { cause: new Error("the audit spool cannot be emptied") });
+  return chain.exclusive(async () => {
+    const pseudonym = await subjects.find(person);
+    subjects.erased(person);
+    if (pseudonym === undefined) return { links: 0, notes: 0, events: 0, entries_unlinked: 0 };
+    const unlinked = await storage.count(
+      { resource: auditLists.entries, parent: "" },
+      { kind: "compare", field: "subject", operator: "eq", value: pseudonym },
+    );
+    const link = await storage.erase([{ resource: auditLists.subjects, parent: "", id: subjects.rowId(person) }]);
+    const notes = await storage.erase([{ resource: auditLists.notes, parent: pseudonym }]);
+    const events = await storage.erase([{ resource: auditLists.events, parent: pseudonym }]);
+    return { links: link.objects, notes: notes.objects, events: events.logEntries, entries_unlinked: unlinked };
+  });
+}
