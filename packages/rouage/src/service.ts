@@ -70,6 +70,8 @@ export interface StartOptions {
   readonly environment?: Readonly<Record<string, string | undefined>>;
   /** TOML or JSON file of settings. Default: the one that `<NAME>_CONFIG` of the environment names. */
   readonly file?: string | undefined;
+  /** Used when the declaration names no authentication; the CLI's development mode gives one. */
+  readonly fallbackAuthentication?: readonly AuthenticationPolicy[];
   readonly clock?: Clock;
   readonly log?: Logger;
   readonly metrics?: Metrics;

@@ -64,7 +64,7 @@ export async function startService(declaration: ServiceDeclaration, options: Sta
     const expose = (): string => mergeExpositions([metrics.expose(), processMetrics.expose()]);
     let isDraining = false;
 
-    const policies = await policiesOf(declaration, context);
+    const policies = await policiesOf(declaration.authentication ?? options.fallbackAuthentication ?? [], context);
     const ownRoutes =
       typeof declaration.routes === "function" ? declaration.routes(context) : (declaration.routes ?? []);
     const routes = [
@@ -183,7 +183,7 @@ function serviceHealth(declaration: ServiceDeclaration, context: ServiceContext)
 }
 
 async function policiesOf(
-  { authentication = [] }: ServiceDeclaration,
+  authentication: NonNullable<ServiceDeclaration["authentication"]>,
   context: ServiceContext,
 ): Promise<readonly AuthenticationPolicy[]> {
   const policies = typeof authentication === "function" ? await authentication(context) : authentication;

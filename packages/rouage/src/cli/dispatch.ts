@@ -1,0 +1,54 @@
+/** Finds the command that the arguments name, and says in one or two lines what is wrong where something is. */
+import { helpText } from "./help.ts";
+import { keys } from "./keys.ts";
+import { openapi } from "./openapi.ts";
+import { dev, start } from "./start.ts";
+import { UsageError } from "./usage-error.ts";
+
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+/** Runs after the others stop at it: arguments behind the command's name, and the environment. */
+export type Command = (args: readonly string[], environment: Environment) => Promise<void>;
+
+/** Exit codes: done; the command failed; the command was called wrongly. */
+export const exits = { done: 0, failed: 1, usage: 2 } as const;
+
+const commands: Readonly<Record<string, Command>> = { start, dev, openapi, keys };
+
+export async function dispatch(args: readonly string[], environment: Environment): Promise<number> {
+  const [name, ...rest] = args;
+  if (name === undefined || name === "help" || args.includes("--help") || args.includes("-h")) {
+    process.stdout.write(helpText());
+    return name === undefined ? exits.usage : exits.done;
+  }
+  const command = Object.hasOwn(commands, name) ? commands[name] : undefined;
+  try {
+    if (command === undefined)
+      throw new UsageError(`there is no command ${name}; the commands are ${Object.keys(commands).join(", ")}`);
+    await command(rest, environment);
+    return exits.done;
+  } catch (error) {
+    process.stderr.write(`rouage: ${messageOf(error)}\n`);
+    if (isUsage(error)) process.stderr.write("rouage --help shows every command, option and setting\n");
+    return isUsage(error) ? exits.usage : exits.failed;
+  }
+}
+
+function isUsage(error: unknown): boolean {
+  if (error instanceof UsageError) return true;
+  const code = (error as { readonly code?: unknown } | null)?.code;
+  return typeof code === "string" && code.startsWith("ERR_PARSE_ARGS");
+}
+
+/** Messages of our own are meant to be read; where something else is the matter, its stack helps. */
+function messageOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  if (error.cause !== undefined) return `${error.message}\n${stackOf(error.cause)}`;
+  return defects.some((defect) => error instanceof defect) && !isUsage(error) ? stackOf(error) : error.message;
+}
+
+const defects = [TypeError, ReferenceError, RangeError, SyntaxError];
+
+function stackOf(error: unknown): string {
+  return error instanceof Error ? (error.stack ?? error.message) : String(error);
+}

@@ -1,0 +1,52 @@
+/** The text of `rouage --help`: commands, options, and every setting a service understands. */
+import { settingsTable } from "../settings/table.ts";
+
+export function helpText(): string {
+  const rows = settingsTable().map(({ key, expected, initial, description }) => {
+    const head = `  ${key.padEnd(38)}${expected}${initial === undefined ? "" : `, default ${initial}`}`;
+    return `${head}\n${wrap(description, "      ")}`;
+  });
+  return `rouage: run services declared with the Rouage toolkit
+
+Commands:
+  rouage start FILE             start the service that FILE exports as its default
+  rouage dev FILE               the same, started again when a file changes; where the service declares no
+                                authentication, any user name signs in (HTTP Basic, any password)
+  rouage openapi FILE           write the service's OpenAPI description to standard output
+  rouage keys init              make a key file: --dir FOLDER --purpose NAME [--kind EdDSA|ES256|secret]
+  rouage keys rotate            add a new active key: --dir FOLDER --purpose NAME [--keep SECONDS]
+  rouage keys list              show the keys of a folder: --dir FOLDER
+
+Options:
+  --config FILE                 read settings from a TOML or JSON file (start, dev, openapi)
+  --set KEY=VALUE               give one setting; may be repeated (start, dev, openapi)
+  --host HOST, --port PORT      short for --set host=HOST, --set port=PORT (start, dev)
+  --out FILE                    write to a file instead of standard output (openapi)
+  --dir FOLDER                  folder of the key files (keys)
+  --purpose NAME                what the key is for; also the name of its file (keys init, keys rotate)
+  --kind KIND                   EdDSA (default), ES256 or secret (keys init)
+  --keep SECONDS                how long the key replaced keeps verifying (keys rotate)
+  -h, --help                    this text
+
+Exit codes: 0 done or stopped in order, 1 failed, 2 called wrongly, 130 ended by a second signal.
+
+Settings come from defaults < file < environment < options. In the environment they begin with the name of the
+service in capitals: KITTENS_PORT=9000, KITTENS_CONFIG=kittens.toml, KITTENS_STORAGE_FILE=/run/secrets/storage (the
+value is in that file).
+
+${rows.join("\n")}
+`;
+}
+
+function wrap(text: string, indent: string): string {
+  const lines: string[] = [];
+  let line = "";
+  for (const word of text.split(" ")) {
+    if (line !== "" && indent.length + line.length + 1 + word.length > 110) {
+      lines.push(line);
+      line = "";
+    }
+    line += (line === "" ? "" : " ") + word;
+  }
+  return [...lines, line].map((each) => indent + each).join("\n");
+}

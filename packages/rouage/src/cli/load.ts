@@ -1,0 +1,61 @@
+/** Loads the service that a file exports, and puts together its settings' sources from the command line. */
+import { existsSync, statSync } from "node:fs";
+import { resolve } from "node:path";
+import { pathToFileURL } from "node:url";
+import type { ServiceDefinition, StartOptions } from "../service.ts";
+import { environmentPrefix } from "../settings/read.ts";
+import type { Environment } from "./dispatch.ts";
+import { UsageError } from "./usage-error.ts";
+
+/** @throws UsageError when there is no such file; Error when it exports no service or cannot be loaded */
+export async function loadService(file: string | undefined): Promise<ServiceDefinition> {
+  if (file === undefined) throw new UsageError("name the file of the service: rouage start kittens.ts");
+  const path = resolve(file);
+  if (!existsSync(path)) throw new UsageError(`${file}: no such file`);
+  if (!statSync(path).isFile()) throw new UsageError(`${file} is not a file`);
+  let module: Readonly<Record<string, unknown>>;
+  try {
+    module = await import(pathToFileURL(path).href);
+  } catch (error) {
+    throw new Error(`${file} cannot be loaded`, { cause: error });
+  }
+  if (!("default" in module))
+    throw new Error(`${file} has no default export; end it with: export default service({ … })`);
+  if (!isDefinition(module.default)) throw new Error(`the default export of ${file} was not made with service()`);
+  return module.default;
+}
+
+export interface SettingFlags {
+  readonly config?: string | undefined;
+  readonly set?: readonly string[] | undefined;
+  readonly host?: string | undefined;
+  readonly port?: string | undefined;
+}
+
+/** Flags count as the environment variables they stand for, so that they are read by the same rules. */
+export function settingSources(
+  { declaration }: ServiceDefinition,
+  flags: SettingFlags,
+  environment: Environment,
+): Pick<StartOptions, "environment" | "file"> {
+  const prefix = environmentPrefix(declaration.name);
+  const given: Record<string, string> = {};
+  for (const pair of flags.set ?? []) {
+    const equals = pair.indexOf("=");
+    if (equals < 1) throw new UsageError(`--set ${pair}: expected KEY=VALUE`);
+    given[pair.slice(0, equals)] = pair.slice(equals + 1);
+  }
+  if (flags.host !== undefined) given.host = flags.host;
+  if (flags.port !== undefined) given.port = flags.port;
+  const merged: Record<string, string | undefined> = { ...environment };
+  for (const [key, value] of Object.entries(given)) {
+    const variable = prefix + key.toUpperCase().replaceAll(/[^A-Z0-9]/g, "_");
+    merged[variable] = value;
+    delete merged[`${variable}_FILE`];
+  }
+  return { environment: merged, file: flags.config };
+}
+
+function isDefinition(value: unknown): value is ServiceDefinition {
+  return typeof value === "object" && value !== null && "kind" in value && value.kind === "service" && "start" in value;
+}
