@@ -51,8 +51,6 @@ export function inputOf(plan: Plan, visibility: Visibility): Input {
   const writeRules = fieldRules.filter((rules) => rules.write !== undefined);
 
   function finish(next: Fields, id: string, earlier: readonly Violation[]): Prepared {
-    if (!isWithinDepth(next, plan.bodyDepth))
-      throw invalid({ location: "body", name: null, description: "Nested too deeply", code: "max-depth" });
     const violations = [...earlier, ...shape.violations(next)];
     if (violations.length === 0) violations.push(...shape.compute(next, { id, now: clock.now() }));
     if (violations.length > 0) throw invalid(...violations);
@@ -83,6 +81,8 @@ export function inputOf(plan: Plan, visibility: Visibility): Input {
     split(data) {
       if (!isPlainObject(data))
         throw invalid({ location: "body", name: "data", description: "Must be an object", code: "type" });
+      if (!isWithinDepth(data, plan.bodyDepth))
+        throw invalid({ location: "body", name: null, description: "Nested too deeply", code: "max-depth" });
       const { id, last_modified: wished, ...fields } = data;
       const isUsable =
         typeof wished === "number" &&

@@ -6,6 +6,9 @@ import { define, isPlainObject, isSame } from "../schema/fields.ts";
 /** One patch may not do more than this many operations. */
 export const maxOperations = 1000;
 
+/** Deepest place that an operation may name or copy; keeps the work that recurses over values off the end of the stack. */
+const deepest = 200;
+
 export interface JsonPatchLimits {
   /** Values that all `copy` operations together may add: repeated copies double a document each time. */
   readonly copied: number;
@@ -153,13 +156,14 @@ function remove(root: Record<string, unknown>, path: readonly string[], index: n
   else delete holder[token];
 }
 
-/** Number of values and string blocks in a value; stops counting behind `limit`. */
-function size(value: unknown, limit: number): number {
+/** Number of values and string blocks in a value; stops counting behind `limit`, and counts too deep a value as too large. */
+function size(value: unknown, limit: number, depth = 0): number {
   if (typeof value === "string") return 1 + (value.length >> 6);
   if (typeof value !== "object" || value === null) return 1;
+  if (depth > deepest) return Number.POSITIVE_INFINITY;
   let total = 1;
   for (const inner of Array.isArray(value) ? value : Object.values(value)) {
-    total += size(inner, limit - total);
+    total += size(inner, limit - total, depth + 1);
     if (total > limit) return total;
   }
   return total;
