@@ -261,7 +261,7 @@ function parseSort(reading: Reading, text: string): readonly Sort[] {
   for (const part of keys) {
     const key = part.trim();
     // A plus sign in a query string arrives as a space, gone by now; `%2B` arrives as itself.
-    const match = /^([-+]?)(.+)$/s.exec(key);
+    const match = /^([-+]?)([^-+].*)$/s.exec(key);
     const field = match?.[2];
     if (match === null || field === undefined) {
       reportInvalid(reading, "_sort");

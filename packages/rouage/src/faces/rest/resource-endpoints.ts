@@ -255,7 +255,6 @@ export function resourceEndpoints(
     const action: Method = operation === "listHead" ? "list" : operation;
     const scope = `${plural ? "plural" : "object"}_${name}`;
     const enabled =
-      options.disabled?.includes(action) !== true &&
       !switchedOff.has(`${scope}_${method.toLowerCase()}`) &&
       !(method === "HEAD" && switchedOff.has(`${scope}_get`)) &&
       !(settings.readonly && method !== "GET" && method !== "HEAD");
@@ -271,7 +270,7 @@ export function resourceEndpoints(
     };
   }
 
-  return [
+  const all = [
     ...(singleton
       ? []
       : [
@@ -286,6 +285,9 @@ export function resourceEndpoints(
     endpoint("object", "PATCH", "patch"),
     endpoint("object", "DELETE", "delete"),
   ];
+  // What the declaration does not offer is not registered, so that a route may take its place.
+  const offered = (operation: string) => options.disabled?.some((method) => method === operation) !== true;
+  return all.filter(({ name: endpointName }) => offered(endpointName.slice(name.length + 1)));
 }
 
 const uncached = "no-cache, no-store";

@@ -105,7 +105,8 @@ function walk<T>(node: Node<T>, path: string, from: number, method: string, valu
   const slash = path.indexOf("/", from);
   const end = slash === -1 ? path.length : slash;
   const segment = path.slice(from, end);
-  const literal = node.literals.get(segment);
+  // Looking a long id up in an empty map would still hash it.
+  const literal = node.literals.size === 0 ? undefined : node.literals.get(segment);
   if (literal !== undefined) {
     const entry = walk(literal, path, end + 1, method, values);
     if (entry !== undefined) return entry;
