@@ -61,7 +61,7 @@ export interface RefreshTokens {
   end(subject: string, id: string, reason?: EndReason, context?: CommitContext): Promise<boolean>;
   /** Ends every family of a subject, except one. */
   endAll(subject: string, reason?: EndReason, except?: string, context?: CommitContext): Promise<number>;
-  /** Replaces what was remembered about a family; false when there is none. A refresh at the same moment counts as a second use. */
+  /** Replaces what was remembered about a family; false when there is none. */
   annotate(subject: string, id: string, data: JsonObject): Promise<boolean>;
   /** Removes what has expired; answers how many. */
   purge(): Promise<number>;
@@ -93,6 +93,34 @@ export function refreshTokens(options: RefreshOptions): RefreshTokens {
       .filter((family) => family.expires > clock.now());
   }
 
+  async function rotate(token: string, context?: CommitContext): Promise<RefreshGrant> {
+    const parts = unpackToken(token, 2);
+    if (parts === undefined) throw refused("malformed");
+    const { subject, id, secrets } = parts;
+    const [familySecret = "", secret = ""] = secrets;
+    const stored = await find(subject, id);
+    // Only who once held a token of this family knows its family secret: a guess can't end other people's sessions.
+    if (stored === undefined || !equalText(stored.family_hash, hashSecret(familySecret))) throw refused("unknown");
+    if (stored.expires <= clock.now()) throw refused("expired");
+    if (!equalText(stored.token_hash, hashSecret(secret))) {
+      await end(subject, id, "reused", context);
+      throw refused("reused");
+    }
+    const next = randomSecret();
+    const now = clock.now();
+    const expires = Math.min(now + idleMs, stored.created + absoluteMs);
+    const { revision, ...rest } = stored;
+    const renewed: Stored = { ...rest, token_hash: hashSecret(next), used: now, expires };
+    try {
+      await storage.commit([put(key(subject, id), renewed, { kind: "revision", revision })], context);
+    } catch (error) {
+      if (!isConflict(error)) throw error;
+      // Somebody was faster: the same token again, which the next look will tell, or a note was added.
+      return rotate(token, context);
+    }
+    return { token: packToken(subject, id, familySecret, next), family: familyOf(subject, id, renewed) };
+  }
+
   return {
     definition: { resource, indexes: [["expires"]], unique: [] },
 
@@ -111,34 +139,7 @@ export function refreshTokens(options: RefreshOptions): RefreshTokens {
       return { token: packToken(subject, id, familySecret, secret), family: familyOf(subject, id, stored) };
     },
 
-    async rotate(token, context) {
-      const parts = unpackToken(token, 2);
-      if (parts === undefined) throw refused("malformed");
-      const { subject, id, secrets } = parts;
-      const [familySecret = "", secret = ""] = secrets;
-      const stored = await find(subject, id);
-      // Only who once held a token of this family knows its family secret: a guess can't end other people's sessions.
-      if (stored === undefined || !equalText(stored.family_hash, hashSecret(familySecret))) throw refused("unknown");
-      if (stored.expires <= clock.now()) throw refused("expired");
-      if (!equalText(stored.token_hash, hashSecret(secret))) {
-        await end(subject, id, "reused", context);
-        throw refused("reused");
-      }
-      const next = randomSecret();
-      const now = clock.now();
-      const expires = Math.min(now + idleMs, stored.created + absoluteMs);
-      const { revision, ...rest } = stored;
-      const renewed: Stored = { ...rest, token_hash: hashSecret(next), used: now, expires };
-      try {
-        await storage.commit([put(key(subject, id), renewed, { kind: "revision", revision })], context);
-      } catch (error) {
-        if (!isConflict(error)) throw error;
-        // Another request used the same token first.
-        await end(subject, id, "reused", context);
-        throw refused("reused at the same time");
-      }
-      return { token: packToken(subject, id, familySecret, next), family: familyOf(subject, id, renewed) };
-    },
+    rotate,
 
     async get(subject, id) {
       const stored = await find(subject, id);

@@ -1,0 +1,279 @@
+/**
+ * Erasing a person: a saga over every service that holds something about them. It is recorded before it begins, each step may be repeated, and a crash or a
+ * service that is away only delays it. What stays is a receipt of counts under a random id.
+ */
+import { ServiceError } from "rouage";
+import { type Change, CommitConflict, type CommitContext, type EraseScope, type ObjectKey } from "rouage/storage";
+import type { Parts } from "./parts.ts";
+import { endSessions, listSessions } from "./sessions.ts";
+
+export type Counts = Readonly<Record<string, number>>;
+
+export interface Receipt {
+  readonly id: string;
+  readonly state: "running" | "done";
+  /** When everything was gone, RFC 3339; null while it is not. */
+  readonly at: string | null;
+  /** What went, by service. */
+  readonly counts: Readonly<Record<string, Counts>>;
+}
+
+export interface Erasures {
+  /**
+   * Erases the account and everything about its person; resolves when all is gone. @throws ServiceError `unavailable` with details `{receipt}` when
+   * a service is away: the erasure goes on in the background
+   */
+  erase(account: string, context: CommitContext): Promise<Receipt>;
+  /** Goes on with what is not finished, and looks a second time for what was written while it ran. */
+  resume(): Promise<void>;
+  receipt(id: string): Promise<Receipt | undefined>;
+  /** Forgets receipts older than 30 days; answers how many. */
+  purge(): Promise<number>;
+}
+
+interface ErasureRecord {
+  readonly receipt: string;
+  readonly state: "running" | "done";
+  readonly started: number;
+  readonly finished: number | null;
+  /** A second look was taken. */
+  readonly swept: boolean;
+  readonly counts: Readonly<Record<string, Counts>>;
+}
+
+/** Longer than any request lives that was admitted before the account was closed. */
+const secondLookMs = 60_000;
+const receiptMs = 30 * 86_400_000;
+
+export function erasures(parts: Parts): Erasures {
+  const { storage, store, clock, log, deps } = parts;
+  const services = deps.erasers ?? ["profiles", "positions", "access"];
+  const list = { resource: "erasure", parent: "" };
+  const key = (account: string): ObjectKey => ({ ...list, id: account });
+  const running = new Map<string, Promise<Receipt>>();
+
+  async function load(account: string): Promise<(ErasureRecord & { revision: number }) | undefined> {
+    const entry = await storage.get(key(account));
+    return entry?.kind === "object"
+      ? { ...(JSON.parse(entry.body) as ErasureRecord), revision: entry.revision }
+      : undefined;
+  }
+  const put = (account: string, record: ErasureRecord, expect: Extract<Change, { kind: "put" }>["expect"]): Change => ({
+    kind: "put",
+    key: key(account),
+    body: JSON.stringify(record),
+    expect,
+    logBody: false,
+  });
+
+  /** Closes the account and records that it is to go, in one commit. */
+  async function begin(account: string, context: CommitContext): Promise<void> {
+    const record: ErasureRecord = {
+      receipt: crypto.randomUUID(),
+      state: "running",
+      started: clock.now(),
+      finished: null,
+      swept: false,
+      counts: {},
+    };
+    try {
+      await store.update(
+        account,
+        (stored) =>
+          stored.account.status === "erasing"
+            ? undefined
+            : {
+                account: { ...stored.account, status: "erasing" },
+                also: [put(account, record, { kind: "absent" }), event(account, "account.erasing")],
+              },
+        context,
+      );
+    } catch (error) {
+      if (!ServiceError.is(error) || error.code !== "conflict") throw error;
+    }
+    parts.identity.revocations.revoke({ kind: "sub", id: account });
+  }
+
+  async function callService(service: (typeof services)[number], account: string): Promise<Counts> {
+    const answer = await deps.call(service, "DELETE", `/internal/people/${encodeURIComponent(account)}`);
+    if (answer.status === 404) return {};
+    if (answer.status < 200 || answer.status > 299) throw new Error(`${service} answered ${answer.status}`);
+    return countsOf(answer.body);
+  }
+
+  async function run(account: string): Promise<Receipt> {
+    let record = await load(account);
+    if (record === undefined) throw new Error("no erasure is recorded");
+    if (record.state === "done") return receiptOf(record);
+    const save = async (change: Partial<ErasureRecord>, also: readonly Change[] = []) => {
+      const current = await load(account);
+      if (current === undefined) throw new Error("the erasure's record is gone");
+      const { revision, ...rest } = current;
+      const next = { ...rest, ...change };
+      await storage.commit([put(account, next, { kind: "revision", revision }), ...also]);
+      record = { ...next, revision };
+    };
+
+    const failed: string[] = [];
+    await Promise.all(
+      services
+        .filter((service) => record?.counts[service] === undefined)
+        .map(async (service) => [service, await callService(service, account)] as const)
+        .map((step) =>
+          step.catch((error: unknown) => {
+            log.warn({ err: error }, "a step of an erasure failed and is tried again");
+            return undefined;
+          }),
+        ),
+    ).then(async (results) => {
+      const done = Object.fromEntries(results.filter((result) => result !== undefined));
+      failed.push(
+        ...services.filter((service) => record?.counts[service] === undefined && done[service] === undefined),
+      );
+      await save({ counts: { ...record?.counts, ...done } });
+    });
+    if (failed.length > 0) throw unfinished(record.receipt);
+
+    if (record.counts.accounts === undefined)
+      await save({ counts: { ...record.counts, accounts: await countOwn(account) } });
+    await eraseOwn(account);
+    await save({ state: "done", finished: clock.now() }, [event(account, "account.deleted")]);
+    log.info({ receipt: record.receipt }, "a person was erased");
+    return receiptOf(record);
+  }
+
+  async function countOwn(account: string): Promise<Counts> {
+    const sessions = await listSessions(parts, account);
+    const mails = await parts.outbox.waitingFor(account);
+    return {
+      accounts: (await store.get(account)) === undefined ? 0 : 1,
+      sessions: sessions.length,
+      mails: mails.length,
+    };
+  }
+
+  async function eraseOwn(account: string): Promise<void> {
+    await endSessions(parts, account, "revoked");
+    const stored = await store.get(account);
+    // Mails first: afterwards nobody knows the address.
+    const scopes: EraseScope[] = [...(await parts.outbox.waitingFor(account))];
+    if (stored !== undefined) {
+      await deps.mailer.forget(stored.account.email);
+      parts.signInThrottle.forget(stored.account.email_hash);
+    }
+    const lists = ["code", "session", parts.refresh.definition.resource, parts.browser.definition.resource];
+    scopes.push(...lists.map((resource) => ({ resource, parent: account })));
+    scopes.push({ resource: "account", parent: "", id: account });
+    await storage.erase(scopes);
+  }
+
+  /** One run at a time for each account. */
+  function advance(account: string): Promise<Receipt> {
+    const current = running.get(account);
+    if (current !== undefined) return current;
+    const started = run(account).finally(() => running.delete(account));
+    running.set(account, started);
+    return started;
+  }
+
+  async function* records(state: ErasureRecord["state"]) {
+    for await (const entry of storage.scan("erasure", {
+      filter: { kind: "compare", field: "state", operator: "eq", value: state },
+    }))
+      if (entry.kind === "object") yield { account: entry.id, record: JSON.parse(entry.body) as ErasureRecord, entry };
+  }
+
+  /** Requests admitted just before the account was closed may have written since. */
+  async function secondLook(account: string): Promise<void> {
+    for (const service of services) await callService(service, account);
+    const record = await load(account);
+    if (record === undefined) return;
+    const { revision, ...rest } = record;
+    await storage.commit([put(account, { ...rest, swept: true }, { kind: "revision", revision })]);
+  }
+
+  return {
+    async erase(account, context) {
+      await begin(account, context);
+      await endSessions(parts, account, "revoked", { context });
+      try {
+        return await advance(account);
+      } catch (error) {
+        if (ServiceError.is(error)) throw error;
+        log.error({ err: error }, "an erasure was interrupted and goes on later");
+        const record = await load(account);
+        throw unfinished(record?.receipt);
+      }
+    },
+
+    async resume() {
+      const attempt = async (account: string, work: () => Promise<unknown>) => {
+        try {
+          await work();
+        } catch (error) {
+          if (!ServiceError.is(error) && !(error instanceof CommitConflict))
+            log.warn({ err: error, account }, "an erasure is not finished yet");
+        }
+      };
+      const open: string[] = [];
+      for await (const { account } of records("running")) open.push(account);
+      for (const account of open) {
+        parts.identity.revocations.revoke({ kind: "sub", id: account });
+        await attempt(account, () => advance(account));
+      }
+      const looks: string[] = [];
+      for await (const { account, record } of records("done"))
+        if (!record.swept && (record.finished ?? 0) + secondLookMs <= clock.now()) looks.push(account);
+      for (const account of looks) await attempt(account, () => secondLook(account));
+    },
+
+    async receipt(id) {
+      const [entry] = await storage.list(list, {
+        filter: { kind: "compare", field: "receipt", operator: "eq", value: id },
+        sort: [{ field: "id", direction: "ascending" }],
+        limit: 1,
+      });
+      return entry?.kind === "object" ? receiptOf(JSON.parse(entry.body) as ErasureRecord) : undefined;
+    },
+
+    async purge() {
+      const scopes: ObjectKey[] = [];
+      for await (const { account, record } of records("done"))
+        if (record.swept && (record.finished ?? 0) + receiptMs <= clock.now()) scopes.push(key(account));
+      return scopes.length === 0 ? 0 : (await storage.erase(scopes)).objects;
+    },
+  };
+}
+
+function receiptOf({ receipt, state, finished, counts }: ErasureRecord): Receipt {
+  return { id: receipt, state, at: finished === null ? null : new Date(finished).toISOString(), counts };
+}
+
+function event(account: string, type: string): Change {
+  return { kind: "event", key: { resource: "account", parent: "", id: account }, type, data: {} };
+}
+
+function unfinished(receipt: string | undefined): ServiceError {
+  return new ServiceError("unavailable", {
+    message:
+      "Your account is closed and what is left of it is being erased; a part of the service does not answer yet.",
+    headers: { "retry-after": "30" },
+    ...(receipt === undefined ? {} : { details: { receipt } }),
+  });
+}
+
+/** The numbers of an answer such as `{"data": {"positions": 3}}` or `{"data": {"counts": {…}}}`. */
+function countsOf(body: unknown): Counts {
+  const data = property(body, "data") ?? body;
+  const counts = property(data, "counts") ?? data;
+  if (typeof counts !== "object" || counts === null) return {};
+  return Object.fromEntries(
+    Object.entries(counts).filter((entry): entry is [string, number] => Number.isInteger(entry[1])),
+  );
+}
+
+function property(value: unknown, name: string): unknown {
+  return typeof value === "object" && value !== null && Object.hasOwn(value, name)
+    ? (value as Readonly<Record<string, unknown>>)[name]
+    : undefined;
+}

@@ -1,0 +1,160 @@
+/** What we write to people, in French and English. Codes stand in the text, never in the subject: subjects show on locked screens. */
+import type { MailMessage } from "../../mail/mail.ts";
+import type { Language } from "./account.ts";
+
+export type MailKind = "verification" | "already-registered" | "reset" | "password-changed" | "locked" | "mfa-changed";
+
+type Text = Pick<MailMessage, "subject" | "text">;
+
+export function mailText(kind: MailKind, language: Language, code: string): Text {
+  const { subject, lines } = texts[language][kind](code);
+  return { subject: `Urgence – ${subject}`, text: `${[...lines, "", signatures[language]].join("\n")}\n` };
+}
+
+const signatures: Readonly<Record<Language, string>> = {
+  fr: "Urgence\nCe message est automatique. Nous ne vous demanderons jamais votre mot de passe ni un code par téléphone.",
+  en: "Urgence\nThis message is automatic. We will never ask for your password or a code by phone.",
+};
+
+type Writer = (code: string) => { readonly subject: string; readonly lines: readonly string[] };
+
+const texts: Readonly<Record<Language, Readonly<Record<MailKind, Writer>>>> = {
+  fr: {
+    verification: (code) => ({
+      subject: "confirmez votre adresse",
+      lines: [
+        "Bonjour,",
+        "",
+        "Voici le code qui confirme votre adresse :",
+        "",
+        `    ${code}`,
+        "",
+        "Il est valable 15 minutes. Si vous n'avez pas créé de compte, ignorez ce message :",
+        "sans confirmation, tout est effacé au bout de 7 jours.",
+      ],
+    }),
+    "already-registered": () => ({
+      subject: "vous avez déjà un compte",
+      lines: [
+        "Bonjour,",
+        "",
+        "Quelqu'un, sans doute vous, vient de demander un compte avec cette adresse. Vous en avez déjà un :",
+        "connectez-vous, ou demandez un nouveau mot de passe si vous l'avez oublié.",
+        "",
+        "Si ce n'était pas vous, il n'y a rien à faire : votre compte n'a pas changé.",
+      ],
+    }),
+    reset: (code) => ({
+      subject: "nouveau mot de passe",
+      lines: [
+        "Bonjour,",
+        "",
+        "Voici le code qui permet de choisir un nouveau mot de passe :",
+        "",
+        `    ${code}`,
+        "",
+        "Il est valable 15 minutes. Si vous ne l'avez pas demandé, ignorez ce message : votre mot de passe reste le même.",
+      ],
+    }),
+    "password-changed": () => ({
+      subject: "votre mot de passe a changé",
+      lines: [
+        "Bonjour,",
+        "",
+        "Le mot de passe de votre compte vient d'être changé, et tous vos appareils ont été déconnectés.",
+        "",
+        "Si ce n'était pas vous, demandez tout de suite un nouveau mot de passe.",
+      ],
+    }),
+    locked: () => ({
+      subject: "trop d'essais de connexion",
+      lines: [
+        "Bonjour,",
+        "",
+        "Quelqu'un essaie des mots de passe sur votre compte. Les connexions sont ralenties pendant quelques minutes.",
+        "",
+        "Si c'était vous, attendez un peu ou demandez un nouveau mot de passe. Sinon, votre compte reste protégé :",
+        "vérifiez que votre mot de passe est long et ne sert nulle part ailleurs.",
+      ],
+    }),
+    "mfa-changed": () => ({
+      subject: "votre second facteur a changé",
+      lines: [
+        "Bonjour,",
+        "",
+        "La connexion en deux étapes de votre compte vient d'être activée ou désactivée.",
+        "",
+        "Si ce n'était pas vous, demandez tout de suite un nouveau mot de passe.",
+      ],
+    }),
+  },
+  en: {
+    verification: (code) => ({
+      subject: "confirm your address",
+      lines: [
+        "Hello,",
+        "",
+        "This is the code that confirms your address:",
+        "",
+        `    ${code}`,
+        "",
+        "It is valid for 15 minutes. If you did not create an account, ignore this message:",
+        "without confirmation everything is erased after 7 days.",
+      ],
+    }),
+    "already-registered": () => ({
+      subject: "you already have an account",
+      lines: [
+        "Hello,",
+        "",
+        "Somebody, probably you, has just asked for an account with this address. You already have one:",
+        "sign in, or ask for a new password if you have forgotten yours.",
+        "",
+        "If it was not you, there is nothing to do: your account has not changed.",
+      ],
+    }),
+    reset: (code) => ({
+      subject: "new password",
+      lines: [
+        "Hello,",
+        "",
+        "This is the code that lets you choose a new password:",
+        "",
+        `    ${code}`,
+        "",
+        "It is valid for 15 minutes. If you did not ask for it, ignore this message: your password stays the same.",
+      ],
+    }),
+    "password-changed": () => ({
+      subject: "your password has changed",
+      lines: [
+        "Hello,",
+        "",
+        "The password of your account has just been changed, and all your devices were signed out.",
+        "",
+        "If it was not you, ask for a new password at once.",
+      ],
+    }),
+    locked: () => ({
+      subject: "too many attempts to sign in",
+      lines: [
+        "Hello,",
+        "",
+        "Somebody is trying passwords on your account. Signing in is slowed down for some minutes.",
+        "",
+        "If it was you, wait a little or ask for a new password. Otherwise your account stays protected:",
+        "make sure that your password is long and used nowhere else.",
+      ],
+    }),
+    "mfa-changed": () => ({
+      subject: "your second factor has changed",
+      lines: [
+        "Hello,",
+        "",
+        "Two-step sign-in has just been switched on or off for your account.",
+        "",
+        "If it was not you, ask for a new password at once.",
+      ],
+    }),
+  },
+};

@@ -1,0 +1,54 @@
+/** What has to happen from time to time: accounts never confirmed go, sessions that ended go, erasures are finished, keys are read again. */
+import type { EraseScope } from "rouage/storage";
+import type { Erasures } from "./erasure.ts";
+import type { Parts } from "./parts.ts";
+
+export interface MaintenanceResult {
+  readonly unverified_accounts: number;
+  readonly sessions: number;
+  readonly receipts: number;
+}
+
+export type Maintenance = () => Promise<MaintenanceResult>;
+
+const unverifiedMs = 7 * 86_400_000;
+/** Tombstones serve nobody here; they stay a day for whoever reads the store at that moment. */
+const tombstoneMs = 86_400_000;
+
+export function maintenance(parts: Parts, erasures: Erasures): Maintenance {
+  return async () => {
+    await parts.ready();
+    await parts.identity.reload();
+    await erasures.resume();
+    const result = {
+      unverified_accounts: await eraseUnverified(parts),
+      sessions: (await parts.refresh.purge()) + (await parts.browser.purge()),
+      receipts: await erasures.purge(),
+    };
+    await purgeTombstones(parts);
+    return result;
+  };
+}
+
+async function eraseUnverified({ store, storage, clock, outbox, deps }: Parts): Promise<number> {
+  const accounts = await store.unverifiedBefore(clock.now() - unverifiedMs);
+  if (accounts.length === 0) return 0;
+  const scopes: EraseScope[] = [];
+  for (const { id, account } of accounts) {
+    scopes.push(...(await outbox.waitingFor(id)), { resource: "code", parent: id });
+    scopes.push({ resource: "account", parent: "", id });
+    await deps.mailer.forget(account.email);
+  }
+  await storage.erase(scopes);
+  return accounts.length;
+}
+
+async function purgeTombstones({ storage, clock, refresh, browser }: Parts): Promise<void> {
+  const before = clock.now() - tombstoneMs;
+  for (const resource of ["mail", "code", refresh.definition.resource, browser.definition.resource]) {
+    const parents = new Set<string>();
+    for await (const entry of storage.scan(resource, { tombstones: true }))
+      if (entry.kind === "tombstone" && entry.revision < before) parents.add(entry.parent);
+    for (const parent of parents) await storage.purgeTombstones({ resource, parent }, before);
+  }
+}

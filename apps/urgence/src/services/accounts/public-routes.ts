@@ -1,0 +1,165 @@
+/** Routes of people without a session: registering, signing in, getting back in. */
+import {
+  everyone,
+  invalid,
+  type OperationContext,
+  type Route,
+  type RouteContext,
+  reply,
+  route,
+  ServiceError,
+} from "rouage";
+import { clientAddress } from "../../shared/client.ts";
+import { emailHash } from "./email.ts";
+import type { Erasures } from "./erasure.ts";
+import { commitContext, type Parts } from "./parts.ts";
+import { resetPassword, sendReset } from "./passwords.ts";
+import { emailBody, refreshBody, resetBody, signInBody, signUpBody, verifyBody } from "./schemas.ts";
+import { accessToken, amrOf, sessionData, startApiSession, tokenAnswer } from "./sessions.ts";
+import { signIn, wrongCredentials } from "./sign-in.ts";
+import { resendVerification, signUp, verify } from "./sign-up.ts";
+
+const access = [everyone];
+const tag = "accounts";
+
+export function publicRoutes(parts: Parts, erasures: Erasures): readonly Route[] {
+  const hashOf = (email: string) => emailHash(parts.identity.emailHashKey, email);
+
+  return [
+    route("POST", "/accounts", {
+      access,
+      tag,
+      summary: "Register; the answer never tells whether the address has an account",
+      body: signUpBody,
+      handler: async (context) => {
+        await signUp(parts, context.body, addressOf(context), context.signal, commitContext(context));
+        return reply(201, { data: { status: "verification-required" } });
+      },
+    }),
+
+    route("POST", "/accounts/verify", {
+      access,
+      tag,
+      summary: "Confirm the address with the code sent to it",
+      body: verifyBody,
+      handler: async (context) => {
+        const hash = hashOf(context.body.email);
+        const attempt = parts.codeThrottle.attempt(hash, addressOf(context));
+        if (!(await verify(parts, hash, context.body.code.trim(), commitContext(context)))) throw wrongCode();
+        attempt.succeeded();
+        return { data: { status: "verified" } };
+      },
+    }),
+
+    route("POST", "/accounts/verify/resend", {
+      access,
+      tag,
+      summary: "Ask for another code",
+      body: emailBody,
+      handler: async (context) => {
+        const hash = hashOf(context.body.email);
+        parts.mailThrottle.attempt(hash, addressOf(context));
+        await parts.ready();
+        await parts.outbox.makeRoom();
+        parts.background("resend", () => resendVerification(parts, hash));
+        return reply(202, { data: { status: "accepted" } });
+      },
+    }),
+
+    route("POST", "/sessions", {
+      access,
+      tag,
+      summary: "Sign in",
+      body: signInBody,
+      handler: async (context) => {
+        const { stored, amr } = await signIn(parts, context.body, addressOf(context), context.signal);
+        const data = sessionData(amr, context.request.header("user-agent"));
+        return startApiSession(parts, stored, data, { requestId: context.requestId, principal: stored.id });
+      },
+    }),
+
+    route("POST", "/sessions/refresh", {
+      access,
+      tag,
+      summary: "Trade a refresh token, once, for new tokens",
+      body: refreshBody,
+      handler: async (context) => {
+        await parts.ready();
+        const { token, family } = await parts.refresh.rotate(context.body.refresh_token, commitContext(context));
+        const stored = await parts.store.get(family.subject);
+        if (stored?.account.status !== "active") throw wrongCredentials();
+        const issued = await accessToken(parts, stored.id, stored.account, family.id, amrOf(family.data));
+        return tokenAnswer(issued, token);
+      },
+    }),
+
+    route("POST", "/passwords/reset", {
+      access,
+      tag,
+      summary: "Ask for a code that permits a new password",
+      body: emailBody,
+      handler: async (context) => {
+        const hash = hashOf(context.body.email);
+        parts.mailThrottle.attempt(hash, addressOf(context));
+        await parts.ready();
+        await parts.outbox.makeRoom();
+        parts.background("password reset", () => sendReset(parts, hash));
+        return reply(202, { data: { status: "accepted" } });
+      },
+    }),
+
+    route("POST", "/passwords/reset/confirm", {
+      access,
+      tag,
+      summary: "Set a new password with the code; every session ends",
+      body: resetBody,
+      handler: async (context) => {
+        const { email, code, password } = context.body;
+        const fault = parts.passwords.fault(password, [email]);
+        if (fault !== undefined) throw invalid({ location: "body", name: "password", ...fault });
+        const hash = hashOf(email);
+        const attempt = parts.codeThrottle.attempt(hash, addressOf(context));
+        if (!(await resetPassword(parts, hash, code.trim(), password, context.signal, commitContext(context))))
+          throw wrongCode();
+        attempt.succeeded();
+        return { data: { status: "changed" } };
+      },
+    }),
+
+    route("GET", "/erasures/{receipt}", {
+      access,
+      tag,
+      summary: "What became of an erasure, by the id of its receipt",
+      handler: async ({ params }) => {
+        await parts.ready();
+        const receipt = await erasures.receipt(params.receipt);
+        if (receipt === undefined) throw new ServiceError("object-not-found");
+        return { data: receipt };
+      },
+    }),
+
+    route("GET", "/.well-known/jwks.json", {
+      access,
+      tag,
+      unversioned: true,
+      summary: "Public keys of access tokens",
+      handler: () =>
+        reply(200, parts.identity.jwks(), {
+          "content-type": "application/jwk-set+json",
+          "cache-control": "public, max-age=300",
+        }),
+    }),
+  ];
+}
+
+export function addressOf({
+  request,
+  principal,
+}: OperationContext & Pick<RouteContext<unknown, unknown, unknown>, "request">): string | undefined {
+  return clientAddress(request, principal.roles);
+}
+
+/** One refusal for every code that does not do: wrong, too old, tried too often, or of nobody. */
+function wrongCode() {
+  return invalid({ location: "body", name: "code", code: "wrong-code", description: "is wrong or no longer valid" });
+}
