@@ -126,7 +126,7 @@ export interface ResourceOptions<S extends TObject> {
   readonly pageSize?: number;
   /** False: log entries do not keep the objects' bodies (no history from the log). Default true. */
   readonly logBodies?: boolean;
-  /** Methods not offered: 405. */
+  /** Methods not offered: 405, unless a route of the same path takes their place. */
   readonly disabled?: readonly ("list" | "get" | "create" | "replace" | "patch" | "delete" | "deleteList")[];
   /** One sentence for the API description. */
   readonly description?: string;

@@ -313,6 +313,8 @@ function envelopeOf(value: Json): { readonly data?: JsonObject } {
   if (!isObject(value)) throw invalid(inBody(null, "The body must be a JSON object", "type"));
   const violations: Violation[] = [];
   for (const key of Object.keys(value)) {
+    // A hostile body may have a hundred thousand of them.
+    if (violations.length === 100) break;
     if (key === "permissions")
       violations.push(inBody(key, "permissions cannot be set on this resource", "unknown-field"));
     else if (key !== "data") violations.push(inBody(key, `Unrecognized key in the body: ${key}`, "unknown-field"));
