@@ -19,8 +19,13 @@ try {
   const project = join(folder, "project");
   mkdirSync(project);
   writeFileSync(join(project, "package.json"), JSON.stringify({ name: "stranger", private: true, type: "module" }));
-  const versions = JSON.parse(readFileSync(join(root, "packages/rouage/package.json"), "utf8")).dependencies;
-  run("npm", ["install", "--no-audit", "--no-fund", join(folder, tarball), `typebox@${versions.typebox}`], project);
+  const { dependencies, peerDependencies } = JSON.parse(
+    readFileSync(join(root, "packages/rouage/package.json"), "utf8"),
+  );
+  // What only some subpaths need (the conformance suite) is theirs to install.
+  const peers = Object.entries(peerDependencies).map(([name, range]) => `${name}@${range}`);
+  const wanted = [join(folder, tarball), `typebox@${dependencies.typebox}`, ...peers];
+  run("npm", ["install", "--no-audit", "--no-fund", ...wanted], project);
 
   const installed = JSON.parse(readFileSync(join(project, "node_modules/rouage/package.json"), "utf8"));
   const subpaths = Object.keys(installed.exports).filter((path) => !path.endsWith(".json"));

@@ -1,7 +1,8 @@
 /** Routes that serve Swagger UI from the files of the installed package: nothing comes from elsewhere, nothing is inline. */
+import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { ServiceError } from "../../errors.ts";
 import { everyone } from "../../operations/access.ts";
 import { type Reply, type Route, reply, route } from "../../route.ts";
@@ -77,6 +78,9 @@ async function asset(name: string, files: Map<string, Promise<Uint8Array>>): Pro
   return reply(200, await content, { ...headers, "content-type": type });
 }
 
+/** The published package carries the few files it serves; a work tree has them from the package of Swagger UI. */
 function swaggerFolder(): string {
-  return join(createRequire(import.meta.url).resolve("swagger-ui-dist/package.json"), "..");
+  const own = join(import.meta.dirname, "swagger-ui");
+  if (existsSync(own)) return own;
+  return dirname(createRequire(import.meta.url).resolve("swagger-ui-dist/package.json"));
 }
