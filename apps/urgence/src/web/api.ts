@@ -1,0 +1,93 @@
+/** The API as the pages use it: calls on behalf of the signed-in person, answers as data or as one kind of failure. */
+import type { ServiceCall, ServiceName } from "../shared/client.ts";
+
+export interface ApiViolation {
+  readonly name: string;
+  readonly code: string;
+  readonly description: string;
+}
+
+/** An answer of the API that is not a success. */
+export class ApiFailure extends Error {
+  override readonly name = "ApiFailure";
+  readonly status: number;
+  readonly body: Readonly<Record<string, unknown>>;
+  readonly retryAfterSeconds: number | undefined;
+
+  constructor(status: number, body: unknown, retryAfterSeconds?: number) {
+    super(`The API answered ${status}`);
+    this.status = status;
+    this.body = isRecord(body) ? body : {};
+    this.retryAfterSeconds = retryAfterSeconds;
+  }
+
+  get details(): Readonly<Record<string, unknown>> {
+    return isRecord(this.body.details) ? this.body.details : {};
+  }
+
+  /** What is wrong with which field, when the API said so. */
+  get violations(): readonly ApiViolation[] {
+    const { details } = this.body;
+    if (!Array.isArray(details)) return [];
+    return details.filter(isRecord).map((detail) => ({
+      name: typeof detail.name === "string" ? detail.name : "",
+      code: typeof detail.code === "string" ? detail.code : "",
+      description: typeof detail.description === "string" ? detail.description : "",
+    }));
+  }
+}
+
+export interface Api {
+  /** The body of a successful answer. @throws ApiFailure */
+  request(service: ServiceName, method: string, path: string, body?: unknown): Promise<unknown>;
+  /** The `data` of a successful answer, trusted to have the type its service promises. @throws ApiFailure */
+  data<T>(service: ServiceName, method: string, path: string, body?: unknown): Promise<T>;
+  /** Like `data`, undefined for a 404. */
+  find<T>(service: ServiceName, path: string): Promise<T | undefined>;
+}
+
+export interface ApiCaller {
+  readonly call: ServiceCall;
+  /** The person's own token; absent: the pages' service token. */
+  readonly accessToken?: string | undefined;
+  readonly signal: AbortSignal;
+  readonly requestId: string;
+  /** Network address of the person, for limits on tries. */
+  readonly address?: string | undefined;
+}
+
+export function api({ call, accessToken, signal, requestId, address }: ApiCaller): Api {
+  const request: Api["request"] = async (service, method, path, body) => {
+    const answer = await call(service, method, path, {
+      signal,
+      requestId,
+      ...(body === undefined ? {} : { body }),
+      ...(address === undefined ? {} : { address }),
+      ...(accessToken === undefined ? {} : { authorization: `Bearer ${accessToken}` }),
+    });
+    if (answer.status >= 400) throw new ApiFailure(answer.status, answer.body, retryAfter(answer.headers));
+    return answer.body;
+  };
+  const data = async <T>(service: ServiceName, method: string, path: string, body?: unknown): Promise<T> => {
+    const answer = await request(service, method, path, body);
+    return (isRecord(answer) && "data" in answer ? answer.data : answer) as T;
+  };
+  const find = async <T>(service: ServiceName, path: string): Promise<T | undefined> => {
+    try {
+      return await data<T>(service, "GET", path);
+    } catch (error) {
+      if (error instanceof ApiFailure && error.status === 404) return undefined;
+      throw error;
+    }
+  };
+  return { request, data, find };
+}
+
+export function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function retryAfter({ "retry-after": value }: Readonly<Record<string, string>>): number | undefined {
+  const seconds = Number(value ?? Number.NaN);
+  return Number.isFinite(seconds) && seconds >= 0 ? seconds : undefined;
+}

@@ -1,0 +1,66 @@
+/** Dates, ages and numbers as people of each language write them. */
+import type { Dictionary } from "./i18n/dictionary.ts";
+import type { Language } from "./language.ts";
+
+const locales: Readonly<Record<Language, string>> = { en: "en-GB", fr: "fr-FR" };
+
+/** Date and time of day in UTC, marked as such: the server does not know the reader's zone. */
+export function dateTime(value: string | number | undefined, language: Language): string {
+  const time = toTime(value);
+  if (time === undefined) return "–";
+  const format = new Intl.DateTimeFormat(locales[language], {
+    dateStyle: "long",
+    timeStyle: "short",
+    timeZone: "UTC",
+  });
+  return `${format.format(time)} UTC`;
+}
+
+/** A whole or partial date: `1984`, `1984-05`, `1984-05-31`, or an instant. What is no date is shown as it is. */
+export function date(value: string | number | undefined, language: Language): string {
+  const time = toTime(value);
+  if (time === undefined) return value === undefined ? "–" : String(value);
+  const parts = typeof value === "string" ? value.split("T")[0]?.split("-").length : 3;
+  return new Intl.DateTimeFormat(locales[language], {
+    year: "numeric",
+    ...(parts === 1 ? {} : { month: "long" }),
+    ...(parts === 3 ? { day: "numeric" } : {}),
+    timeZone: "UTC",
+  }).format(time);
+}
+
+/** "3 minutes ago", from seconds. */
+export function ago(seconds: number, language: Language, t: Dictionary): string {
+  if (!Number.isFinite(seconds)) return "–";
+  if (seconds < 10) return t.time.now;
+  const format = new Intl.RelativeTimeFormat(locales[language], { numeric: "always" });
+  for (const [unit, size] of units) if (seconds >= size) return format.format(-Math.floor(seconds / size), unit);
+  return t.time.seconds(Math.floor(seconds));
+}
+
+const units = [
+  ["year", 31_557_600],
+  ["month", 2_629_800],
+  ["day", 86_400],
+  ["hour", 3600],
+  ["minute", 60],
+] as const;
+
+export function number(value: number, language: Language, digits = 0): string {
+  return new Intl.NumberFormat(locales[language], { maximumFractionDigits: digits }).format(value);
+}
+
+/** The language's own name, in the page's language: `fr` → "French". An unknown code is shown as it is. */
+export function languageName(code: string, language: Language): string {
+  try {
+    return new Intl.DisplayNames([locales[language]], { type: "language" }).of(code) ?? code;
+  } catch {
+    return code;
+  }
+}
+
+function toTime(value: string | number | undefined): number | undefined {
+  if (value === undefined || value === "") return undefined;
+  const time = typeof value === "number" ? value : Date.parse(value);
+  return Number.isFinite(time) && Math.abs(time) < 8.64e15 ? time : undefined;
+}

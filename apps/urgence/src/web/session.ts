@@ -1,0 +1,73 @@
+/** Browser sessions: the cookie is opaque here; accounts says whose it is. Answers are kept for a minute at most. */
+import type { Clock } from "rouage";
+import type { ServiceCall } from "../shared/client.ts";
+import { ApiFailure, api } from "./api.ts";
+import { digest } from "./security.ts";
+
+export interface BrowserSession {
+  readonly accessToken: string;
+  /** The token every form of this session carries. */
+  readonly csrf: string;
+  readonly account: {
+    readonly id: string;
+    readonly email: string;
+    readonly language: string;
+    readonly roles: readonly string[];
+    readonly mfa: boolean;
+  };
+}
+
+/** What accounts answers about a session cookie. */
+export interface ResolvedSession {
+  readonly access_token: string;
+  readonly expires_in: number;
+  readonly csrf: string;
+  readonly account: BrowserSession["account"];
+}
+
+export interface Sessions {
+  resolve(cookie: string, signal: AbortSignal, requestId: string): Promise<BrowserSession | undefined>;
+  /** Drops what is remembered about a cookie: after sign-out, a change of language, of password or of second factor. */
+  forget(cookie: string): void;
+}
+
+const rememberedMs = 60_000;
+const rememberedSessions = 10_000;
+
+export function sessions(call: ServiceCall, clock: Clock): Sessions {
+  const remembered = new Map<string, { readonly session: BrowserSession; readonly until: number }>();
+  const key = (cookie: string) => digest(cookie).toString("base64url");
+
+  return {
+    async resolve(cookie, signal, requestId) {
+      if (cookie === "" || cookie.length > 512) return undefined;
+      const id = key(cookie);
+      const known = remembered.get(id);
+      if (known !== undefined && known.until > clock.now()) return known.session;
+      remembered.delete(id);
+      const answer = await find(cookie, signal, requestId);
+      if (answer === undefined) return undefined;
+      const session = { accessToken: answer.access_token, csrf: answer.csrf, account: answer.account };
+      const lifetime = Math.min(rememberedMs, answer.expires_in * 1000 - 5000);
+      if (lifetime > 0) remember(id, session, clock.now() + lifetime);
+      return session;
+    },
+    forget: (cookie) => void remembered.delete(key(cookie)),
+  };
+
+  function remember(id: string, session: BrowserSession, until: number): void {
+    const oldest = remembered.size >= rememberedSessions ? remembered.keys().next().value : undefined;
+    if (oldest !== undefined) remembered.delete(oldest);
+    remembered.set(id, { session, until });
+  }
+
+  async function find(cookie: string, signal: AbortSignal, requestId: string): Promise<ResolvedSession | undefined> {
+    try {
+      const accounts = api({ call, signal, requestId });
+      return await accounts.data("accounts", "POST", "/internal/browser-sessions/resolve", { cookie });
+    } catch (error) {
+      if (error instanceof ApiFailure && error.status >= 400 && error.status < 405) return undefined;
+      throw error;
+    }
+  }
+}
