@@ -47,5 +47,5 @@ function clean(value: unknown, max: number, unwanted: RegExp): string | undefine
 
 /** A token such as a code or an id: text without white space, not longer than `max`; never shortened. */
 export function token(value: unknown, max = 64): string | undefined {
-  return typeof value === "string" && value.length <= max && /^[^\s\p{Cc}]+$/u.test(value) ? value : undefined;
+  return typeof value === "string" && value.length <= max && /^[^\s\p{Cc}\p{Cs}]+$/u.test(value) ? value : undefined;
 }
