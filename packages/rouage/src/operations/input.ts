@@ -1,9 +1,10 @@
 /** Turns what a client sent into the object to store: policies on fields, defaults, validation, computed fields, in this order. */
-import { invalid, ServiceError, type Violation } from "../errors.ts";
+import { invalid, ServiceError, type Violation, violationError } from "../errors.ts";
 import type { Principal } from "../principal.ts";
 import { define, holderOf, isPlainObject, isSame, valueAt } from "../schema/fields.ts";
 import type { Fields } from "../schema/shape.ts";
 import { isWithinDepth, textViolations } from "../schema/text.ts";
+import { maxViolations } from "../schema/validator.ts";
 import type { StoredObject } from "../storage/storage.ts";
 import { type AccessSubject, decide, type Rule } from "./access.ts";
 import type { Plan } from "./plan.ts";
@@ -53,10 +54,10 @@ export function inputOf(plan: Plan, visibility: Visibility): Input {
   function finish(next: Fields, id: string, earlier: readonly Violation[]): Prepared {
     const violations = [...earlier, ...shape.violations(next)];
     if (violations.length === 0) violations.push(...shape.compute(next, { id, now: clock.now() }));
-    if (violations.length > 0) throw invalid(...violations);
+    if (violations.length > 0) throw invalid(...violations.slice(0, maxViolations));
     const body = JSON.stringify(next);
     const unfit = textViolations(body, next);
-    if (unfit.length > 0) throw invalid(...unfit);
+    if (unfit.length > 0) throw violationError("invalid-parameters", unfit);
     if (body.length > plan.bodyLimit) throw new ServiceError("body-too-large");
     return { next, body };
   }
@@ -71,7 +72,8 @@ export function inputOf(plan: Plan, visibility: Visibility): Input {
       else if (shape.unknownFields === "reject") {
         if (previous !== undefined && Object.hasOwn(previous, key) && isSame(previous[key], value))
           define(next, key, value);
-        else violations.push({ location: "body", name: key, description: "Unknown field", code: "unknown-field" });
+        else if (violations.length < maxViolations)
+          violations.push({ location: "body", name: key, description: "Unknown field", code: "unknown-field" });
       }
     }
     return next;
@@ -133,7 +135,7 @@ export function inputOf(plan: Plan, visibility: Visibility): Input {
       for (const [field, value] of supplied as [string, unknown][])
         if (!isSame(value, next[field]) && !(previous !== undefined && isSame(value, previous[field])))
           violations.push(readOnly(field));
-      if (violations.length > 0) throw invalid(...violations);
+      if (violations.length > 0) throw violationError("invalid-parameters", violations);
       return prepared;
     },
 

@@ -104,6 +104,12 @@ describe("violations", () => {
     assert.equal(violations(Array.from({ length: 5000 }, () => "x")).length, maxViolations);
   });
 
+  test("exist when an inner object has more unknown fields than are listed", () => {
+    const schema = Type.Object({ a: Type.Object({}, { additionalProperties: false }) });
+    const a = Object.fromEntries(Array.from({ length: 5000 }, (_, index) => [`k${index}`, 1]));
+    assert.equal(compileSchema(schema).violations({ a }).length, maxViolations);
+  });
+
   test("of a hundred thousand equal items are found in linear time", () => {
     const { violations } = compileSchema(Type.Array(Type.Number(), { uniqueItems: true }));
     const started = performance.now();

@@ -25,7 +25,12 @@ export function compileSchema(schema: TSchema, location: ViolationLocation = "bo
   const check = (value: unknown): boolean => validator.Check(value);
   return {
     check,
-    violations: (value) => (check(value) ? [] : translate(errorsOf(validator, value), location)),
+    violations(value) {
+      if (check(value)) return [];
+      const violations = translate(errorsOf(validator, value), location);
+      // What does not fit is never accepted, even if the library could not say why.
+      return violations.length > 0 ? violations : [{ location, name: null, description: "Not valid", code: "invalid" }];
+    },
   };
 }
 
@@ -92,7 +97,7 @@ function dotted(pointer: string): string | null {
  */
 function withoutLosingBranches(errors: readonly SchemaError[]): SchemaError[] {
   const unions = errors.filter(({ keyword }) => keyword === "anyOf" || keyword === "oneOf");
-  let kept: SchemaError[] = errors.filter((error) => !(error.keyword === "boolean" && isAdditional(error)));
+  let kept: SchemaError[] = [...errors];
   // Innermost first: what an inner union kept, an outer one may still drop.
   for (const union of unions.toSorted((a, b) => b.schemaPath.length - a.schemaPath.length)) {
     const prefix = `${union.schemaPath}/${union.keyword}/`;
@@ -114,10 +119,6 @@ function asEnum(union: SchemaError, branches: readonly (readonly SchemaError[])[
   const values = branches.map((branch) => branch.find(({ keyword }) => keyword === "const"));
   if (values.length === 0 || values.some((error) => error?.instancePath !== union.instancePath)) return undefined;
   return { ...union, keyword: "enum", params: { allowedValues: values.map((error) => error?.params.allowedValue) } };
-}
-
-function isAdditional({ schemaPath }: SchemaError): boolean {
-  return schemaPath.endsWith("/additionalProperties") || schemaPath.endsWith("/unevaluatedProperties");
 }
 
 /**
