@@ -3,6 +3,7 @@ import type { Clock } from "rouage";
 import type { Storage } from "rouage/storage";
 import { type SlidingWindow, slidingWindow } from "../../shared/sliding-window.ts";
 import { auditLists } from "./audit/records.ts";
+import { within } from "./within.ts";
 
 export interface BudgetLimits {
   readonly responderPerHour: number;
@@ -19,7 +20,14 @@ export interface Budget {
 
 const hour = 3_600_000;
 
-export function budget(storage: Storage, clock: Clock, { responderPerHour, sitePerHour }: BudgetLimits): Budget {
+export interface BudgetOptions extends BudgetLimits {
+  readonly storage: Storage;
+  readonly clock: Clock;
+  /** How long a responder waits for the past to be counted. */
+  readonly timeoutMs: number;
+}
+
+export function budget({ storage, clock, responderPerHour, sitePerHour, timeoutMs }: BudgetOptions): Budget {
   const responders = slidingWindow({ limit: responderPerHour, windowMs: hour, clock });
   const sites = slidingWindow({ limit: sitePerHour, windowMs: hour, clock });
 
@@ -27,7 +35,7 @@ export function budget(storage: Storage, clock: Clock, { responderPerHour, siteP
     if (!window.isNew(key)) return;
     try {
       const since = new Date(clock.now() - hour).toISOString();
-      const recent = await storage.list(
+      const reading = storage.list(
         { resource: auditLists.entries, parent: "" },
         {
           filter: {
@@ -42,6 +50,7 @@ export function budget(storage: Storage, clock: Clock, { responderPerHour, siteP
           limit,
         },
       );
+      const recent = await within(reading, timeoutMs);
       const times = recent.flatMap((entry) => (entry.kind === "object" ? [Date.parse(JSON.parse(entry.body).at)] : []));
       // Others may have counted meanwhile; what they counted is in memory only and stays.
       if (window.isNew(key)) window.seed(key, times);

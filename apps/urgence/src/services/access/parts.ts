@@ -46,6 +46,7 @@ export interface AccessParts {
 export async function accessParts(options: AccessOptions, context: ServiceContext): Promise<AccessParts> {
   const { storage, clock, log } = context;
   const { auditKeys, lookupsPerResponderHour = 60, lookupsPerSiteHour = 600, retentionDays = 365 } = options;
+  const timeoutMs = options.auditTimeoutMs ?? 2000;
   await storage.define(auditDefinitions);
   const sign = auditSigner(auditKeys);
   const known = subjects(storage, options.subjectKey);
@@ -62,8 +63,14 @@ export async function accessParts(options: AccessOptions, context: ServiceContex
     chain,
     subjects: known,
     spool,
-    recorder: recorder({ chain, spool, recorded, log, timeoutMs: options.auditTimeoutMs ?? 2000 }),
-    budget: budget(storage, clock, { responderPerHour: lookupsPerResponderHour, sitePerHour: lookupsPerSiteHour }),
+    recorder: recorder({ chain, spool, recorded, log, timeoutMs }),
+    budget: budget({
+      storage,
+      clock,
+      responderPerHour: lookupsPerResponderHour,
+      sitePerHour: lookupsPerSiteHour,
+      timeoutMs,
+    }),
     async maintain() {
       const sealed = await sealDays(seal);
       return { sealed, archived: await archiveBefore(seal, clock.now() - retentionDays * 24 * 3_600_000) };

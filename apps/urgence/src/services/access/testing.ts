@@ -52,25 +52,35 @@ export function draft(number: number, more: Partial<AuditDraft> = {}): AuditDraf
   };
 }
 
-/** A storage that does as told: the commits and reads fail while `failing` is true, and hang while `hanging` is. */
-export function unreliable(storage: Storage): Storage & { failing: boolean; hanging: boolean } {
+export type UnreliableStorage = Storage & {
+  /** True: commits and reads fail. */
+  failing: boolean;
+  /** True: commits and reads wait until it is false again, and are made then. */
+  hanging: boolean;
+};
+
+/** A storage that does as told. */
+export function unreliable(storage: Storage): UnreliableStorage {
   const guarded = new Set<PropertyKey>(["commit", "get", "list", "count", "erase"]);
   const switches = { failing: false, hanging: false };
+  const held: (() => void)[] = [];
   return new Proxy(storage, {
     get(target, name) {
       if (name === "failing" || name === "hanging") return switches[name];
       const member = Reflect.get(target, name);
       if (typeof member !== "function") return member;
       return (...args: unknown[]) => {
-        if (guarded.has(name) && switches.failing) return Promise.reject(new Error("the disk is on fire"));
-        if (guarded.has(name) && switches.hanging) return new Promise(() => {});
-        return Reflect.apply(member, target, args);
+        const work = () => Reflect.apply(member, target, args);
+        if (!guarded.has(name)) return work();
+        if (switches.failing) return Promise.reject(new Error("the disk is on fire"));
+        return switches.hanging ? new Promise<void>((resolve) => held.push(resolve)).then(work) : work();
       };
     },
     set(_target, name, value) {
       if (name !== "failing" && name !== "hanging") return false;
       switches[name] = value === true;
+      if (!switches.hanging) for (const release of held.splice(0)) release();
       return true;
     },
-  }) as Storage & { failing: boolean; hanging: boolean };
+  }) as UnreliableStorage;
 }

@@ -3,6 +3,7 @@
  * neither takes it, nothing may be shown.
  */
 import { type Logger, ServiceError } from "rouage";
+import { within } from "../within.ts";
 import type { AuditChain } from "./chain.ts";
 import type { AuditDraft } from "./entry.ts";
 import type { AuditSpool } from "./spool.ts";
@@ -48,7 +49,8 @@ export function recorder({ chain, spool, recorded, log, timeoutMs }: RecorderOpt
       if (!spool.waiting()) return;
       try {
         const { drained, rejected } = await spool.drain(async (draft) => {
-          if (!(await recorded(draft.audit))) await chain.append(draft);
+          // In turn behind what is still under way: a commit that was only slow has made its record by then.
+          if (!(await chain.exclusive(() => recorded(draft.audit)))) await chain.append(draft);
         });
         log.info({ drained }, "the audit spool was moved into the chain");
         if (rejected > 0) log.error({ rejected }, "lines of the audit spool were altered, their file was kept");
@@ -57,16 +59,4 @@ export function recorder({ chain, spool, recorded, log, timeoutMs }: RecorderOpt
       }
     },
   };
-}
-
-async function within<T>(work: Promise<T>, timeoutMs: number): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const timeout = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`no answer within ${timeoutMs} ms`)), timeoutMs);
-  });
-  try {
-    return await Promise.race([work, timeout]);
-  } finally {
-    clearTimeout(timer);
-  }
 }
