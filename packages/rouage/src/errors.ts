@@ -208,12 +208,15 @@ export function invalid(...violations: readonly Violation[]): ServiceError {
   return violationError("invalid-parameters", violations);
 }
 
-/** Like `invalid`, for another code of the table (406, 415). */
+/** Like `invalid`, for another code of the table (406, 415), and for lists whose length a client decides. */
 export function violationError(code: ErrorCode, violations: readonly Violation[]): ServiceError {
-  const details = [...violations].sort((a, b) => compareNames(a.name, b.name));
+  const details = violations.slice(0, mostViolations).sort((a, b) => compareNames(a.name, b.name));
   const first = details[0];
   return new ServiceError(code, first === undefined ? { details } : { message: violationMessage(first), details });
 }
+
+/** More than anyone reads; bounds the answer to a hostile request. */
+const mostViolations = 100;
 
 function violationMessage({ location, name, description }: Violation): string {
   if (name === null) return `${location}: ${description}`;

@@ -14,6 +14,8 @@ export interface Endpoint {
   readonly kind: EndpointKind;
   /** False: known but switched off, answers 405. */
   readonly enabled: boolean;
+  /** Switched off by its declaration: a route may take its place. */
+  readonly vacant: boolean;
   /** Callers are authenticated. */
   readonly identify: boolean;
   /** Answers JSON only: 406 when that is not acceptable. */
@@ -37,6 +39,7 @@ export interface RegisteredEndpoint extends Endpoint {
 export const endpointDefaults = {
   kind: "other",
   enabled: true,
+  vacant: false,
   identify: true,
   jsonOnly: true,
   api: true,

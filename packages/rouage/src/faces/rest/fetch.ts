@@ -35,7 +35,9 @@ export function toWebResponse({ status, headers, body }: HttpResponse): Response
   return new Response(content as ConstructorParameters<typeof Response>[0], { status, headers: list });
 }
 
+/** @throws TypeError when the response is none that can be sent, such as `Response.error()` */
 export function fromWebResponse(response: Response): Answer {
+  if (response.status < 200) throw new TypeError(`status ${response.status} cannot be sent`);
   const headers: Record<string, string | readonly string[]> = Object.fromEntries(response.headers);
   const cookies = response.headers.getSetCookie();
   if (cookies.length > 0) headers["set-cookie"] = cookies;

@@ -1,5 +1,5 @@
 /** The query grammar of lists: parameters of a URL become a filter, an order, a limit, a projection and a place to continue. */
-import { invalid, type Violation } from "../../errors.ts";
+import { type Violation, violationError } from "../../errors.ts";
 import type { Json } from "../../json.ts";
 import type { ListOptions } from "../../operations/operations.ts";
 import type { Principal } from "../../principal.ts";
@@ -80,7 +80,7 @@ export function parseListQuery(parameters: readonly Parameter[], options: Gramma
     token = decodePageToken(tokenText, completeSort(sort));
     if (token === undefined) report(reading, "_token", "_token has invalid content", "invalid-token");
   }
-  if (reading.violations.length > 0) throw invalid(...reading.violations);
+  if (reading.violations.length > 0) throw violationError("invalid-parameters", reading.violations);
 
   const [only] = reading.filters;
   return {
@@ -104,7 +104,7 @@ export function parseFields(parameters: readonly Parameter[], options: GrammarOp
   const reading: Reading = { ...options, filters: [], violations: [], tombstones: false };
   let projection: readonly string[] | undefined;
   for (const [name, value] of parameters) if (name === "_fields") projection = parseProjection(reading, name, value);
-  if (reading.violations.length > 0) throw invalid(...reading.violations);
+  if (reading.violations.length > 0) throw violationError("invalid-parameters", reading.violations);
   return projection;
 }
 
@@ -115,6 +115,7 @@ interface Reading extends GrammarOptions {
 }
 
 function report(reading: Reading, name: string | null, description: string, code: string): void {
+  if (reading.violations.length === 100) return;
   reading.violations.push({ location: "querystring", name, description, code });
 }
 

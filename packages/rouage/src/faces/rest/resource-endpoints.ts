@@ -1,5 +1,5 @@
 /** The endpoints of one resource: requests become operations, results become answers with the stored JSON spliced in. */
-import { invalid, type Violation, type ViolationLocation } from "../../errors.ts";
+import { invalid, type Violation, type ViolationLocation, violationError } from "../../errors.ts";
 import type { Json, JsonObject } from "../../json.ts";
 import { decide, refusal } from "../../operations/access.ts";
 import type {
@@ -254,7 +254,9 @@ export function resourceEndpoints(
     const plural = kind !== "object";
     const action: Method = operation === "listHead" ? "list" : operation;
     const scope = `${plural ? "plural" : "object"}_${name}`;
+    const vacant = options.disabled?.includes(action) === true;
     const enabled =
+      !vacant &&
       !switchedOff.has(`${scope}_${method.toLowerCase()}`) &&
       !(method === "HEAD" && switchedOff.has(`${scope}_get`)) &&
       !(settings.readonly && method !== "GET" && method !== "HEAD");
@@ -266,11 +268,12 @@ export function resourceEndpoints(
       declaredBy: `resource ${name}`,
       kind,
       enabled,
+      vacant,
       run: handlers[operation],
     };
   }
 
-  const all = [
+  return [
     ...(singleton
       ? []
       : [
@@ -285,9 +288,6 @@ export function resourceEndpoints(
     endpoint("object", "PATCH", "patch"),
     endpoint("object", "DELETE", "delete"),
   ];
-  // What the declaration does not offer is not registered, so that a route may take its place.
-  const offered = (operation: string) => options.disabled?.some((method) => method === operation) !== true;
-  return all.filter(({ name: endpointName }) => offered(endpointName.slice(name.length + 1)));
 }
 
 const uncached = "no-cache, no-store";
@@ -321,7 +321,7 @@ function envelopeOf(value: Json): { readonly data?: JsonObject } {
   }
   const { data } = value;
   if (data !== undefined && !isObject(data)) violations.push(inBody("data", "data must be a JSON object", "type"));
-  if (violations.length > 0) throw invalid(...violations);
+  if (violations.length > 0) throw violationError("invalid-parameters", violations);
   return data === undefined ? {} : { data: data as JsonObject };
 }
 

@@ -5,6 +5,7 @@ import { Type } from "typebox";
 import { manualClock } from "../../clock.ts";
 import { authenticated, everyone, role } from "../../operations/access.ts";
 import { resource } from "../../resource.ts";
+import { route } from "../../route.ts";
 import { type Answered, call, type FaceOptions, resourceFace } from "./fixture.ts";
 
 const kittens = resource("kittens", {
@@ -450,6 +451,23 @@ test("§1.21 disabled endpoints and methods answer 405", async () => {
   assert.equal(refused.headers.allow, "OPTIONS, POST");
 });
 
+test("a method that a resource does not offer leaves its place to a route", async () => {
+  const shown = resource("shown", {
+    schema: Type.Object({}),
+    access: { read: [everyone] },
+    disabled: ["create", "get"],
+  });
+  const face = await resourceFace([shown], {
+    routes: [
+      route("POST", "/shown", { access: [everyone], handler: () => "made by a route" }),
+      route("GET", "/shown/{name}", { access: [everyone], handler: ({ params }) => params }),
+    ],
+  });
+  assert.equal((await call(face, "POST", "/v1/shown", { body: {} })).json, "made by a route");
+  assert.deepEqual((await call(face, "GET", "/v1/shown/x")).json, { name: "x" });
+  assert.equal((await call(face, "GET", "/v1/shown")).status, 200);
+});
+
 test("two declarations of the same endpoint stop the start, naming both", async () => {
   await assert.rejects(
     resourceFace([kittens, resource("cats", { schema: Type.Object({}), path: "/kittens" })]),
@@ -468,4 +486,15 @@ test("a list with field access: a field closed to the caller can't be filtered o
   await call(face, "POST", "/v1/files", { as: "bob", body: { data: { title: "t", note: "n" } } });
   assert.equal((await call(face, "GET", "/v1/files?note=n")).status, 400);
   assert.equal((await call(face, "GET", "/v1/files?note=n", { as: "admin" })).json.data.length, 1);
+});
+
+test("P6 a body with hundreds of thousands of wrong keys gives a short 400", async () => {
+  const face = await kittenFace({ settings: { body_limit: 10_000_000 } });
+  const keys = Object.fromEntries(Array.from({ length: 200_000 }, (_, index) => [`k${index.toString(36)}`, 0]));
+  for (const body of [keys, { data: keys }]) {
+    const { status, json } = await call(face, "POST", "/v1/kittens", { as: "bob", body });
+    assert.equal(status, 400);
+    assert.equal(json.details[0].code, "unknown-field");
+    assert.ok(json.details.length <= 100);
+  }
 });

@@ -94,13 +94,13 @@ export function createRestFace(parts: RestFaceParts): RestFace {
   const random = parts.random ?? Math.random;
   const deadlineMs = settings.request_timeout_seconds * 1000;
 
-  const endpoints = [
+  const endpoints = withoutVacant([
     ...builtinEndpoints({ ...parts, prefix, httpDate }),
     ...parts.resources.flatMap(({ resource, operations }) =>
       resourceEndpoints(resource, operations, { settings, prefix, nonces, httpDate }),
     ),
     ...parts.routes.flatMap((route) => routeEndpoint(route, settings, prefix)),
-  ];
+  ]);
   const router = createRouter<RegisteredEndpoint>();
   refuseDuplicates(endpoints);
   const metrics = new Map(
@@ -246,7 +246,11 @@ export function createRestFace(parts: RestFaceParts): RestFace {
       "x-request-id": exchange.requestId,
     };
     const origin = request.header("origin");
-    if (origin !== undefined) Object.assign(headers, cors.headersFor(origin, request));
+    if (origin !== undefined) {
+      const { vary } = headers;
+      Object.assign(headers, cors.headersFor(origin, request));
+      if (typeof vary === "string" && headers.vary !== vary) headers.vary = `${vary}, ${headers.vary}`;
+    }
     if (backoff !== undefined && (share === undefined || random() * 100 < share)) headers.backoff ??= String(backoff);
     alerts.announce(headers, clock, exchange.deprecation);
     const milliseconds = performance.now() - exchange.startedAt;
@@ -322,10 +326,20 @@ const encoder = new TextEncoder();
 
 const unmatched = "unmatched";
 
+/** A method that a resource does not offer leaves its place to a route. */
+function withoutVacant(endpoints: readonly Endpoint[]): readonly Endpoint[] {
+  const taken = new Set(endpoints.filter(({ vacant }) => !vacant).map(placeOf));
+  return endpoints.filter((endpoint) => !endpoint.vacant || !taken.has(placeOf(endpoint)));
+}
+
+function placeOf({ method, path }: Endpoint): string {
+  return `${method} ${path.replaceAll(/\{\w+\}/g, "{}")}`;
+}
+
 function refuseDuplicates(endpoints: readonly Endpoint[]): void {
   const seen = new Map<string, Endpoint>();
   for (const endpoint of endpoints) {
-    const key = `${endpoint.method} ${endpoint.path.replaceAll(/\{\w+\}/g, "{}")}`;
+    const key = placeOf(endpoint);
     const other = seen.get(key);
     if (other !== undefined && endpoint.method !== "HEAD")
       throw new Error(

@@ -1,5 +1,5 @@
 /** Plain routes as endpoints: access, input, handler, answer. */
-import { invalid } from "../../errors.ts";
+import { violationError } from "../../errors.ts";
 import { decide, refusal } from "../../operations/access.ts";
 import type { Reply, Route, RouteContext } from "../../route.ts";
 import { compileSchema } from "../../schema/validator.ts";
@@ -86,7 +86,7 @@ function bodyReader(
     // Nothing sent is the empty object, so that the fields missing are named.
     const value = body === undefined ? (compiled.check(undefined) ? undefined : {}) : body.value;
     const violations = compiled.violations(value);
-    if (violations.length > 0) throw invalid(...violations);
+    if (violations.length > 0) throw violationError("invalid-parameters", violations);
     return value;
   };
 }

@@ -1,6 +1,6 @@
 /** Input of plain routes: query and path parameters, which arrive as strings, converted to their schemas' types and checked. */
 import type { TSchema } from "typebox";
-import { invalid, type Violation, type ViolationLocation } from "../../errors.ts";
+import { type Violation, type ViolationLocation, violationError } from "../../errors.ts";
 import { compileSchema } from "../../schema/validator.ts";
 import type { Parameter } from "./query-string.ts";
 
@@ -20,7 +20,7 @@ export function parameterReader(
     const values = collect(parameters, property);
     for (const [name, value] of defaults) if (!Object.hasOwn(values, name)) values[name] = structuredClone(value);
     const violations: readonly Violation[] = compiled.violations(values);
-    if (violations.length > 0) throw invalid(...violations);
+    if (violations.length > 0) throw violationError("invalid-parameters", violations);
     return values;
   };
 }
