@@ -126,6 +126,8 @@ export interface ResourceOptions<S extends TObject> {
   readonly pageSize?: number;
   /** False: log entries do not keep the objects' bodies (no history from the log). Default true. */
   readonly logBodies?: boolean;
+  /** Anonymous callers may keep what they read for so many seconds (`Cache-Control: max-age`). Default: nobody may. */
+  readonly cacheSeconds?: number;
   /** Methods not offered: 405, unless a route of the same path takes their place. */
   readonly disabled?: readonly ("list" | "get" | "create" | "replace" | "patch" | "delete" | "deleteList")[];
   /** One sentence for the API description. */

@@ -48,7 +48,7 @@ export function builtinEndpoints(parts: BuiltinParts): readonly Endpoint[] {
       "heartbeat",
       async () => {
         const { ok, body } = await parts.heartbeat();
-        const headers = ok ? {} : { "retry-after": String(settings.retry_after_seconds) };
+        const headers = ok ? {} : { "retry-after": String(Math.ceil(settings.retry_after_seconds)) };
         return json(JSON.stringify(body), ok ? 200 : 503, headers);
       },
       { operational: true, jsonOnly: false },
@@ -84,7 +84,7 @@ function hello({ principal, clock, request }: Exchange, parts: BuiltinParts): An
     user: principal.id === undefined ? undefined : { id: principal.id, principals: principalsOf(principal.id) },
   };
   if (!settings.readonly) return json(JSON.stringify(body));
-  const seconds = settings.root_cache_expires_seconds;
+  const seconds = Math.ceil(settings.root_cache_expires_seconds);
   return json(JSON.stringify(body), 200, {
     "cache-control": principal.id === undefined ? `max-age=${seconds}` : `private, max-age=${seconds}`,
     expires: parts.httpDate(clock.now() + seconds * 1000),

@@ -76,7 +76,7 @@ export function createCors(settings: Settings): Cors {
       return {
         "access-control-allow-methods": methods.join(", "),
         "access-control-allow-headers": [...headers.values()].join(", "),
-        "access-control-max-age": String(maxAge),
+        "access-control-max-age": String(Math.ceil(maxAge)),
       };
     },
   };

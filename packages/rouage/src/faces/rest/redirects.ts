@@ -16,8 +16,8 @@ export function createRedirects(
   exists: (path: string) => boolean,
   now: () => number,
 ): Redirects {
-  const slashTtl = settings.trailing_slash_redirect_ttl_seconds;
-  const prefixTtl = settings.version_prefix_redirect_ttl_seconds;
+  const slashTtl = Math.ceil(settings.trailing_slash_redirect_ttl_seconds);
+  const prefixTtl = Math.ceil(settings.version_prefix_redirect_ttl_seconds);
 
   function redirect(path: string, search: string, ttl: number): Answer {
     const location = search === "" ? path : `${path}?${search}`;

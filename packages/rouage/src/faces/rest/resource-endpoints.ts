@@ -75,6 +75,17 @@ export function resourceEndpoints(
     };
   }
 
+  /** Caching is for what everybody sees. A cache on the way must not answer somebody signed in from it. */
+  const { cacheSeconds } = options;
+  const caching = (exchange: Exchange): Readonly<Record<string, string>> =>
+    cacheSeconds === undefined || exchange.principal.id !== undefined
+      ? { "cache-control": uncached }
+      : {
+          "cache-control": `max-age=${cacheSeconds}`,
+          expires: httpDate(exchange.clock.now() + cacheSeconds * 1000),
+          vary: "Authorization, Cookie",
+        };
+
   const validators = (revision: number) => ({ etag: `"${revision}"`, "last-modified": httpDate(revision) });
   const nextPage = (exchange: Exchange, next: NonNullable<DeleteListResult["next"]>, nonce?: string) => ({
     "next-page": nextPageOf(exchange, settings, next.limit, encodePageToken(next.sort, next.after, nonce)),
@@ -82,13 +93,13 @@ export function resourceEndpoints(
 
   function listAnswer(exchange: Exchange, result: ListResult): Answer {
     if (result.kind === "not-modified")
-      return { status: 304, headers: { ...validators(result.revision), "cache-control": uncached } };
+      return { status: 304, headers: { ...validators(result.revision), ...caching(exchange) } };
     const total = result.total === undefined ? undefined : String(result.total);
     return {
       status: 200,
       headers: {
         "content-type": jsonType,
-        "cache-control": uncached,
+        ...caching(exchange),
         ...validators(result.revision),
         ...(result.next === undefined ? {} : nextPage(exchange, result.next)),
         ...(total === undefined ? {} : { "total-objects": total, "total-records": total }),
@@ -117,6 +128,12 @@ export function resourceEndpoints(
       },
       body: `{"data":${result.json}}`,
     };
+  }
+
+  function cachedAnswer(exchange: Exchange, result: GetResult): Answer {
+    const answer = objectAnswer(result);
+    if (cacheSeconds === undefined) return answer;
+    return { ...answer, headers: { ...answer.headers, ...caching(exchange) } };
   }
 
   function writeAnswer(
@@ -180,7 +197,8 @@ export function resourceEndpoints(
           ? conditions
           : { ...conditions, fields: () => parseFields(parseQueryString(exchange.search), grammar(exchange)) };
       const result = operations.get(exchange, targetOf(params), request);
-      return result instanceof Promise ? result.then(objectAnswer) : objectAnswer(result);
+      if (result instanceof Promise) return result.then((object) => cachedAnswer(exchange, object));
+      return cachedAnswer(exchange, result);
     },
 
     async create(exchange, params) {

@@ -498,3 +498,24 @@ test("P6 a body with hundreds of thousands of wrong keys gives a short 400", asy
     assert.ok(json.details.length <= 100);
   }
 });
+
+test("§1.12 what anonymous callers read may be cached where the resource says so; what others read may not", async () => {
+  const clock = manualClock(Date.UTC(2026, 0, 1));
+  const news = resource("news", {
+    schema: Type.Object({}),
+    access: { create: [authenticated], read: [everyone] },
+    cacheSeconds: 60,
+  });
+  const face = await resourceFace([news], { clock });
+  await call(face, "PUT", "/v1/news/a", { as: "bob", body: { data: {} } });
+  for (const url of ["/v1/news", "/v1/news/a"]) {
+    const open = await call(face, "GET", url);
+    assert.equal(open.headers["cache-control"], "max-age=60");
+    assert.equal(open.headers.expires, "Thu, 01 Jan 2026 00:01:00 GMT");
+    assert.equal(open.headers.vary, "Authorization, Cookie");
+    assert.equal((await call(face, "GET", url, { as: "bob" })).headers["cache-control"], "no-cache, no-store");
+    const same = await call(face, "GET", url, { headers: { "if-none-match": String(open.headers.etag) } });
+    assert.equal(same.status, 304);
+    assert.equal(same.headers["cache-control"], "max-age=60");
+  }
+});

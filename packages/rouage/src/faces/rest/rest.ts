@@ -78,17 +78,18 @@ export function createRestFace(parts: RestFaceParts): RestFace {
   const cors = createCors(settings);
   const alerts = createAlerts(settings);
   const identify = identifier(parts.authentication);
+  const retryAfter = Math.ceil(settings.retry_after_seconds);
   const summarise = requestSummaries(log, clock, parts.name);
   const limits = createLimits({
     maximum: settings.max_concurrent_requests,
     shedDelayMs: settings.shed_event_loop_delay_ms,
     eventLoopDelay: parts.eventLoopDelay ?? (() => 0),
-    retryAfter: settings.retry_after_seconds,
+    retryAfter,
   });
   const rendering = {
     infoLink: settings.error_info_link,
     challenges: [...new Set(parts.authentication.flatMap(({ challenge }) => challenge ?? []))],
-    retryAfter: settings.retry_after_seconds,
+    retryAfter,
   };
   const { backoff, backoff_percentage: share } = settings;
   const random = parts.random ?? Math.random;
