@@ -9,7 +9,7 @@ export interface TestCaller {
   readonly id: string;
   readonly roles: readonly string[];
   readonly amr?: readonly string[];
-  readonly site?: string;
+  readonly site?: string | { readonly id: string; readonly name: string };
 }
 
 /** Believes what the token says: it is the caller itself, as JSON in base64url. */

@@ -44,7 +44,7 @@ export interface LookupAnswer {
 export async function lookup(parts: LookupParts, context: LookupContext, body: LookupBody): Promise<LookupAnswer> {
   const { principal, clock } = context;
   const actor = principal.id ?? "";
-  const site = claim(principal, "site");
+  const { site } = placeOf(principal);
   const request = readLookup(body, parts.phoneHashKey, parts.country);
 
   const refused = await parts.budget.take(actor, site);
@@ -132,9 +132,8 @@ function asPeople(candidates: readonly Candidate[]): readonly string[] {
 }
 
 function draftOf(principal: Principal, { reason, note, incident }: LookupRequest, { clock, requestId }: LookupContext) {
-  const site = claim(principal, "site");
-  const service = claim(principal, "site_name");
   return {
+    ...placeOf(principal),
     at: new Date(clock.now()).toISOString(),
     level: 2 as const,
     actor: principal.id ?? "",
@@ -142,8 +141,6 @@ function draftOf(principal: Principal, { reason, note, incident }: LookupRequest
     reason,
     incident,
     request: requestId,
-    ...(site === undefined ? {} : { site }),
-    ...(service === undefined ? {} : { service }),
     ...(note === undefined ? {} : { note }),
   };
 }
@@ -170,7 +167,16 @@ function isMasked(section: unknown): boolean {
   return ("masked" in section && section.masked === true) || ("restricted" in section && section.restricted === true);
 }
 
-function claim({ claims }: Principal, name: string): string | undefined {
-  const value = claims[name];
-  return typeof value === "string" && value !== "" ? value.slice(0, 128) : undefined;
+/** Where the responder works, as the token says: the site's id, and its name for the person who asks who looked. */
+function placeOf({ claims: { site } }: Principal): { readonly site?: string; readonly service?: string } {
+  const [id, name] =
+    typeof site === "object" && site !== null ? [text(site, "id"), text(site, "name")] : [site, undefined];
+  return {
+    ...(typeof id === "string" && id !== "" ? { site: id.slice(0, 128) } : {}),
+    ...(typeof name === "string" && name !== "" ? { service: name.slice(0, 128) } : {}),
+  };
+}
+
+function text(object: object, name: string): unknown {
+  return Object.hasOwn(object, name) ? Reflect.get(object, name) : undefined;
 }

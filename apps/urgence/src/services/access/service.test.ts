@@ -171,6 +171,13 @@ for (const kind of storageKinds)
       assert.deepEqual(await context.accessLog(bob), []);
     });
 
+    test("the person reads the name of the site where the token has one", async () => {
+      await using context = await setUp(kind);
+      await context.look({}, { ...remi, site: { id: "samu-75", name: "SAMU de Paris" } });
+      const [entry] = await context.accessLog();
+      assert.deepEqual(entry.who, { role: "responder", site: "samu-75", service: "SAMU de Paris" });
+    });
+
     test("the access log comes in pages, newest first", async () => {
       await using context = await setUp(kind);
       for (let number = 1; number <= 5; number++) await context.look({ incident: `i-${number}` });
