@@ -1,0 +1,141 @@
+import assert from "node:assert/strict";
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { Agent, get } from "node:http";
+import { describe, type TestContext, test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { exitCodes } from "./signals.ts";
+
+interface Main {
+  readonly child: ChildProcess;
+  readonly origin: string;
+  lines(): readonly Readonly<Record<string, unknown>>[];
+  /** Exit code, once it has ended. */
+  readonly ended: Promise<number | null>;
+}
+
+async function start(t: TestContext, environment: Readonly<Record<string, string>> = {}): Promise<Main> {
+  const child = spawn(process.execPath, [fileURLToPath(import.meta.resolve("./main.fixture.ts"))], {
+    env: { ...process.env, ...environment },
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  t.after(() => child.kill("SIGKILL"));
+  let output = "";
+  const listening = Promise.withResolvers<string>();
+  child.stdout?.on("data", (data: Buffer) => {
+    output += data.toString();
+    const origin = /"url":"(http:[^"]+)\/"/.exec(output)?.[1];
+    if (origin !== undefined) listening.resolve(origin);
+  });
+  const ended = once(child, "close").then(([code]) => code as number | null);
+  return {
+    child,
+    origin: await listening.promise,
+    lines: () =>
+      output
+        .trim()
+        .split("\n")
+        .map((line) => JSON.parse(line)),
+    ended,
+  };
+}
+
+function ask(url: string, agent: Agent): Promise<{ readonly status: number; readonly body: string }> {
+  return new Promise((resolve, reject) => {
+    get(url, { agent }, (response) => {
+      let body = "";
+      response.setEncoding("utf8");
+      response.on("data", (text) => {
+        body += text;
+      });
+      response.on("end", () => resolve({ status: response.statusCode ?? 0, body }));
+      response.on("error", reject);
+    }).on("error", reject);
+  });
+}
+
+describe("a main program", () => {
+  test("SIGTERM under load cuts no request, and the program ends with code 0", async (t) => {
+    const main = await start(t);
+    const agent = new Agent({ keepAlive: true });
+    t.after(() => agent.destroy());
+    let answered = 0;
+    const cut: unknown[] = [];
+    const loads = Array.from({ length: 30 }, async () => {
+      for (;;) {
+        try {
+          const { status, body } = await ask(`${main.origin}/v1/slow`, agent);
+          if (status !== 200 || body !== '{"done":true}') cut.push({ status, body });
+          answered++;
+          if (answered === 200) main.child.kill("SIGTERM");
+        } catch (error) {
+          // The port is closed: a load balancer would go elsewhere.
+          if ((error as NodeJS.ErrnoException).code !== "ECONNREFUSED") cut.push(error);
+          return;
+        }
+      }
+    });
+    await Promise.all(loads);
+    assert.deepEqual(cut, []);
+    assert.ok(answered >= 200);
+    assert.equal(await main.ended, exitCodes.stopped);
+    const summaries = main.lines().filter(({ msg }) => msg === "request.summary");
+    assert.equal(summaries.length, answered, "every answered request has its line in the log");
+    assert.equal(main.lines().at(-1)?.msg, "stopped");
+  });
+
+  test("readiness fails first while requests are still answered, for as long as drain_seconds says", async (t) => {
+    const main = await start(t, { BREAKING_DRAIN_SECONDS: "30" });
+    assert.equal((await fetch(`${main.origin}/readyz`)).status, 200);
+    main.child.kill("SIGTERM");
+    while ((await fetch(`${main.origin}/readyz`)).status === 200);
+    assert.equal((await fetch(`${main.origin}/v1/slow?ms=1`)).status, 200);
+    assert.equal((await fetch(`${main.origin}/livez`)).status, 200);
+  });
+
+  test("a second signal ends the program at once", async (t) => {
+    const main = await start(t);
+    void fetch(`${main.origin}/v1/slow?ms=14000`).catch(() => {});
+    while (
+      !(await (await fetch(`${main.origin}/metrics`)).text()).includes('service_requests_running{service="breaking"} 1')
+    );
+    main.child.kill("SIGINT");
+    while (
+      await fetch(`${main.origin}/livez`, { headers: { connection: "close" } }).then(
+        () => true,
+        () => false,
+      )
+    );
+    main.child.kill("SIGINT");
+    assert.equal(await main.ended, exitCodes.forced);
+  });
+
+  test("a rejection that nobody handles is logged and the program lives", async (t) => {
+    const main = await start(t);
+    assert.equal((await fetch(`${main.origin}/v1/reject`)).status, 200);
+    assert.equal((await fetch(`${main.origin}/v1/slow?ms=1`)).status, 200);
+    main.child.kill("SIGTERM");
+    assert.equal(await main.ended, exitCodes.stopped);
+    const line = main.lines().find(({ msg }) => msg === "unhandled rejection");
+    assert.equal(line?.level, "error");
+    assert.match(JSON.stringify(line), /nobody waits for this/);
+  });
+
+  test("an exception that nobody caught is logged as fatal, requests under way finish, the code is 1", async (t) => {
+    const main = await start(t);
+    const slow = fetch(`${main.origin}/v1/slow?ms=300`);
+    while (
+      !(await (await fetch(`${main.origin}/metrics`)).text()).includes('service_requests_running{service="breaking"} 1')
+    );
+    await fetch(`${main.origin}/v1/break`);
+    assert.equal((await slow).status, 200);
+    assert.equal(await main.ended, exitCodes.failed);
+    assert.match(JSON.stringify(main.lines().find(({ level }) => level === "fatal")), /broken for good/);
+  });
+
+  test("metrics can have a port of their own", async (t) => {
+    const main = await start(t, { BREAKING_METRICS_PORT: "0" });
+    assert.equal((await fetch(`${main.origin}/metrics`, { redirect: "manual" })).status, 307);
+    assert.equal((await fetch(`${main.origin}/v1/metrics`)).status, 404);
+  });
+});
