@@ -1,0 +1,27 @@
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { test } from "node:test";
+import { errorTable } from "../../errors.ts";
+import { queryLimits } from "./list-query.ts";
+import { longestUrl } from "./rest.ts";
+
+const page = readFileSync(new URL("../../../../../docs/protocol.md", import.meta.url), "utf8");
+
+test("the protocol page lists exactly the errors of the table", () => {
+  const rows = [...page.matchAll(/^\| (\d{3}) \| (\d{3}) \| `([a-z-]+)` \|/gm)].map(([, status, errno, name]) => ({
+    name,
+    status: Number(status),
+    errno: Number(errno),
+  }));
+  const table = Object.entries(errorTable).map(([name, { status, errno }]) => ({ name, status, errno }));
+  const byName = (a: { name?: string | undefined }, b: { name?: string | undefined }) =>
+    String(a.name).localeCompare(String(b.name));
+  assert.deepEqual(rows.toSorted(byName), table.toSorted(byName));
+});
+
+test("the limits on the protocol page are those of the code", () => {
+  assert.ok(page.includes(`| URL | ${longestUrl} characters`));
+  const { filters, sorts, fields, values } = queryLimits;
+  assert.ok(page.includes(`| filters, sort keys, projected fields | ${filters}, ${sorts}, ${fields} |`));
+  assert.ok(page.includes(`| values of one filter | ${values} |`));
+});
