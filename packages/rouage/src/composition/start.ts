@@ -157,6 +157,7 @@ function operationSettings(settings: Settings) {
     maxFetch: settings.storage_max_fetch_size,
     bodyLimit: settings.body_limit,
     bodyDepth: settings.body_depth,
+    retryAfterSeconds: settings.retry_after_seconds,
     readonly: settings.readonly,
   };
 }

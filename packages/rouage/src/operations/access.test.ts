@@ -3,7 +3,7 @@ import { describe, test } from "node:test";
 import { Type } from "typebox";
 import type { Principal } from "../principal.ts";
 import { type Access, type Resource, resource } from "../resource.ts";
-import { authenticated, everyone, nobody, owner, role } from "./access.ts";
+import { authenticated, everyone, nobody, owner, predicate, role } from "./access.ts";
 import { ann, bench, bob, caller, failure, nobodyKnown } from "./testing.ts";
 
 const schema = Type.Object({ name: Type.String() });
@@ -169,6 +169,26 @@ describe("what a caller may not see is not told", () => {
     const page = await one.list(as(bob), list, { query: () => ({ filter, total: true }) });
     assert.deepEqual(page.kind === "page" && [page.items, page.total], [[], 0]);
   });
+});
+
+test("rules on objects see a new object only when it is valid, so that they may rely on its type", async () => {
+  const short = predicate<{ name: string }>({ name: "short", object: ({ object }) => object.name.length < 5 });
+  const named = resource("named", {
+    schema: Type.Object({ name: Type.String(), note: Type.Optional(Type.String()) }),
+    access: { create: [short], write: [everyone] },
+    fieldAccess: { note: { write: [short] } },
+  });
+  const { operations, as } = await bench([named]);
+  const one = operations(named);
+  for (const wrong of [{}, { name: 3 }, { note: "x" }]) {
+    await failure(() => one.create(as(ann), list, { data: wrong }), "invalid-parameters");
+    await failure(() => one.replace(as(ann), at("x"), { data: wrong }), "invalid-parameters");
+  }
+  await failure(() => one.create(as(ann), list, { data: { name: "Thomas" } }), "forbidden");
+  const { id } = await one.create(as(ann), list, { data: { name: "Tom", note: "x" } });
+  await one.patch(as(ann), at(id), { patch: { kind: "merge", data: { name: "Thomas" } } });
+  const patch = { kind: "merge", data: { note: "y" } } as const;
+  await failure(() => one.patch(as(ann), at(id), { patch }), "invalid-parameters");
 });
 
 describe("lists of one's own", () => {

@@ -39,8 +39,8 @@ export interface Input {
   split(data: unknown): Posted;
   /** The object to store, checked. @throws ServiceError `invalid-parameters` with every violation, `body-too-large` */
   prepare(fields: Fields, options: InputOptions): Prepared;
-  /** An object that a hook made, checked like a client's but free of the client's limits on fields. */
-  accept(object: Fields, id: string): Prepared;
+  /** An object that a hook made of an accepted one, checked like a client's but free of the client's limits on fields. */
+  accept(object: Fields, accepted: Fields, id: string): Prepared;
 }
 
 /** How far ahead of the clock a wished revision may be: a list must not be pushed into a distant future by one writer. */
@@ -104,10 +104,11 @@ export function inputOf(plan: Plan, visibility: Visibility): Input {
         .map((field) => [field, next[field]]);
       for (const field of shape.computed) delete next[field];
 
-      const subject: AccessSubject<Fields> =
-        stored === undefined ? { principal, id, owner: principal.id, object: next } : subjectOf(principal, stored);
+      const subject = stored === undefined ? undefined : subjectOf(principal, stored);
       for (const { field, write = [] } of writeRules) {
-        if (isAllowed(write, subject)) continue;
+        // Rules on objects see a new object when it is known to fit its type.
+        const decision = decide(write, principal);
+        if (subject === undefined ? decision !== false : isAllowed(write, subject)) continue;
         const isUnseen = stored !== undefined && visibility.isHidden(field, stored, principal);
         const isUntouched = !isUnseen && previous !== undefined && isSame(next[field], previous[field]);
         if (Object.hasOwn(next, field) ? !isUntouched : !keep && !isUnseen && previous?.[field] !== undefined)
@@ -121,28 +122,34 @@ export function inputOf(plan: Plan, visibility: Visibility): Input {
         if (keep) {
           for (const path of shape.readOnly) restore(next, previous, path);
           for (const { field, write = [] } of writeRules)
-            if (!isAllowed(write, subject)) restore(next, previous, [field]);
+            if (subject !== undefined && !isAllowed(write, subject)) restore(next, previous, [field]);
         }
       }
-      next = shape.withDefaults(next);
-      for (const field of shape.computed) delete next[field];
+      // Before defaults: a read-only field that the schema gained later gets its default without a complaint.
       if (previous !== undefined)
         for (const path of shape.readOnly)
           if (!shape.computed.has(path[0] ?? "") && !isSame(valueAt(next, path), valueAt(previous, path)))
             violations.push(readOnly(path.join(".")));
+      next = shape.withDefaults(next);
+      for (const field of shape.computed) delete next[field];
 
       const prepared = finish(next, id, violations);
       for (const [field, value] of supplied as [string, unknown][])
         if (!isSame(value, next[field]) && !(previous !== undefined && isSame(value, previous[field])))
           violations.push(readOnly(field));
+      if (stored === undefined) {
+        const created = { principal, id, owner: principal.id, object: prepared.next };
+        for (const { field, write = [] } of writeRules)
+          if (Object.hasOwn(fields, field) && !isAllowed(write, created)) violations.push(readOnly(field));
+      }
       if (violations.length > 0) throw violationError("invalid-parameters", violations);
       return prepared;
     },
 
-    accept(object, id) {
+    accept(object, accepted, id) {
       const violations: Violation[] = [];
       const { fields } = this.split(object);
-      const next = sift(fields, undefined, violations);
+      const next = sift(fields, accepted, violations);
       for (const field of shape.computed) delete next[field];
       return finish(next, id, violations);
     },

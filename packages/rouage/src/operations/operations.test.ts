@@ -522,6 +522,27 @@ describe("fields", () => {
     });
 });
 
+test("objects written under an earlier schema stay writable: what they lack gets its default, what they had more is kept", async () => {
+  const grown = resource("grown", {
+    schema: Type.Object({ name: Type.String(), since: Type.Number({ readOnly: true, default: 7 }) }),
+    access: { write: [everyone] },
+    hooks: { before: ({ next }) => (next === undefined ? undefined : { ...next }) },
+  });
+  const made = await bench([grown]);
+  const operations = made.operations(grown);
+  const key = { resource: "grown", parent: "", id: "old" };
+  await made.storage.commit([{ kind: "put", key, body: '{"name":"Tom","colour":"red"}', expect: { kind: "any" } }]);
+  const context = made.as(ann);
+  const { json } = await operations.patch(context, at("old"), { patch: { kind: "merge", data: { name: "Tim" } } });
+  const { id, last_modified, ...fields } = JSON.parse(json);
+  assert.deepEqual(fields, { name: "Tim", colour: "red", since: 7 });
+  const change = { kind: "merge", data: { colour: "blue", since: 8 } } as const;
+  assert.deepEqual(violations(await failure(() => operations.patch(context, at("old"), { patch: change }))), [
+    "body colour unknown-field",
+    "body since read-only",
+  ]);
+});
+
 describe("hooks", () => {
   test("before may replace what is stored, add to the commit, and refuse", async () => {
     const orders = resource("orders", {

@@ -94,7 +94,7 @@ export function writerOf(plan: Plan, visibility: Visibility, input: Input): Writ
         previous: live === undefined ? undefined : objectOf(live),
         next: prepared.next,
       });
-      const { body } = replacement === undefined ? prepared : input.accept(replacement, key.id);
+      const { body } = replacement === undefined ? prepared : input.accept(replacement, prepared.next, key.id);
       const wish = revision !== undefined && revision > (live?.revision ?? 0) ? revision : undefined;
       if (
         skipUnchanged === true &&

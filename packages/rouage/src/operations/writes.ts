@@ -1,12 +1,12 @@
 /** create, replace, patch and delete: permission → precondition → validation → hooks → commit. */
 import { invalid } from "../errors.ts";
-import { isPlainObject, isSame } from "../schema/fields.ts";
+import { isSame } from "../schema/fields.ts";
 import type { Fields } from "../schema/shape.ts";
 import { renderTombstone, type StoredObject } from "../storage/storage.ts";
 import { decide, refusal } from "./access.ts";
 import type { Cascade } from "./cascade.ts";
 import type { OperationContext } from "./context.ts";
-import type { Input } from "./input.ts";
+import type { Input, Prepared } from "./input.ts";
 import { idOf, invalidId, type Locate, notFound } from "./locate.ts";
 import type { ResourceOperations, WriteResult } from "./operations.ts";
 import { applyPatch } from "./patch.ts";
@@ -35,9 +35,13 @@ export function writesOf(parts: WriteParts): Pick<ResourceOperations, "create" |
     if (actions.every((action) => decide(rules[action], principal) === false)) throw refusal(principal);
   }
 
-  function assertMayCreate({ principal }: OperationContext, id: string, object: unknown): void {
-    const subject = { principal, id, owner: principal.id, object: isPlainObject(object) ? object : {} };
-    if (!allows(rules.create, subject)) throw refusal(principal);
+  function assertMayTryToCreate({ principal }: OperationContext): void {
+    if (decide(rules.create, principal) === false) throw refusal(principal);
+  }
+
+  /** Rules on objects look at the new one, and so only when it is valid. */
+  function assertMayCreate({ principal }: OperationContext, id: string, { next }: Prepared): void {
+    if (!allows(rules.create, { principal, id, owner: principal.id, object: next })) throw refusal(principal);
   }
 
   function assertAllowed({ principal }: OperationContext, action: Action, live: StoredObject): void {
@@ -88,7 +92,7 @@ export function writesOf(parts: WriteParts): Pick<ResourceOperations, "create" |
           await writer.assertPreconditions(context, list, live, request);
           return { kind: "unchanged", live, object: live } as const;
         }
-        assertMayCreate(context, id, posted.fields);
+        assertMayTryToCreate(context);
         // Without an id there is no object a revision could belong to, and the list always exists.
         if (isNamed) await writer.assertPreconditions(context, list, undefined, request);
         else if (typeof request.ifMatch === "number")
@@ -99,6 +103,7 @@ export function writesOf(parts: WriteParts): Pick<ResourceOperations, "create" |
           stored: undefined,
           keep: false,
         });
+        assertMayCreate(context, id, prepared);
         const { revision } = posted;
         const { object } = await writer.put(context, { action: "create", key, live, prepared, revision });
         return { kind: "created", live, object } as const;
@@ -121,8 +126,7 @@ export function writesOf(parts: WriteParts): Pick<ResourceOperations, "create" |
       const key = { ...list, id };
       const { live, object, created } = await writer.run(context, key, async (live) => {
         if (live === undefined) {
-          const fields = isPlainObject(request.data) ? request.data : {};
-          assertMayCreate(context, id, fields);
+          assertMayTryToCreate(context);
         } else if (request.ifNoneMatch !== "*" || decide(rules.create, context.principal) === false) {
           // Who may create learns from `If-None-Match: *` that there is something; who wants to replace needs more.
           assertAllowed(context, "replace", live);
@@ -132,6 +136,7 @@ export function writesOf(parts: WriteParts): Pick<ResourceOperations, "create" |
         const posted = input.split(request.data === undefined ? seenBy(context, live) : request.data);
         assertSameId(posted.id, id);
         const prepared = input.prepare(posted.fields, { principal: context.principal, id, stored: live, keep: true });
+        if (live === undefined) assertMayCreate(context, id, prepared);
         const { revision } = posted;
         return { live, ...(await writer.put(context, { action: "replace", key, live, prepared, revision })) };
       });
