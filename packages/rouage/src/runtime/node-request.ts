@@ -1,10 +1,12 @@
 /** An `IncomingMessage` as a plain request; headers, signal and body are built only when asked for. */
 import type { IncomingMessage, ServerResponse } from "node:http";
+import { isIP } from "node:net";
 import { invalid, ServiceError } from "../errors.ts";
 import type { HttpRequest } from "../http.ts";
 
 export interface RequestOptions {
   readonly publicOrigin: string | undefined;
+  readonly trustedProxies: number;
   readonly hosts: HostMemory;
 }
 
@@ -42,12 +44,14 @@ class NodeRequest implements HttpRequest {
   readonly #message: IncomingMessage;
   readonly #response: ServerResponse;
   readonly #expectsContinue: boolean;
+  readonly #trustedProxies: number;
   #controller: AbortController | undefined;
 
   constructor(message: IncomingMessage, response: ServerResponse, options: RequestOptions, expectsContinue: boolean) {
     this.#message = message;
     this.#response = response;
     this.#expectsContinue = expectsContinue;
+    this.#trustedProxies = options.trustedProxies;
     this.method = message.method ?? "GET";
     const target = message.url ?? "/";
     // Origin form, RFC 9112 §3.2.1; the other forms are rare.
@@ -62,7 +66,9 @@ class NodeRequest implements HttpRequest {
   }
 
   get peer(): string | undefined {
-    return this.#message.socket.remoteAddress;
+    const address = this.#message.socket.remoteAddress;
+    if (this.#trustedProxies === 0) return address;
+    return forwardedFor(this.header("x-forwarded-for"), this.#trustedProxies) ?? address;
   }
 
   header(name: string): string | undefined {
@@ -110,6 +116,17 @@ class NodeRequest implements HttpRequest {
     if (this.#expectsContinue) this.#response.writeContinue();
     return readBody(message, limit, announced);
   }
+}
+
+/**
+ * The client's address as the outermost trusted proxy saw it: each proxy appends the address of its own peer, so it stands
+ * `proxies` entries from the end. What clients claim stands before it and is never looked at.
+ */
+function forwardedFor(header: string | undefined, proxies: number): string | undefined {
+  const entry = header?.split(",").at(-proxies)?.trim();
+  if (entry === undefined) return undefined;
+  const address = entry.startsWith("[") ? entry.slice(1, entry.indexOf("]")) : entry;
+  return isIP(address) === 0 ? undefined : address;
 }
 
 const empty = new Uint8Array(0);

@@ -22,6 +22,8 @@ export interface ListenOptions {
   readonly port?: number;
   /** Origin for links; default: from each request's `Host`. */
   readonly publicOrigin?: string | undefined;
+  /** Reverse proxies in front whose `X-Forwarded-For` entries are believed. Default 0: the header is ignored. */
+  readonly trustedProxies?: number;
   /** Largest request line and headers together, in bytes. */
   readonly headerLimit?: number;
   /** Longest a request may take to arrive, headers and body each. */
@@ -55,7 +57,11 @@ const idleGraceMs = 500;
 export async function listen(handler: Handler, options: ListenOptions = {}): Promise<Server> {
   const { host = "127.0.0.1", port = 0, log = silentLogger } = options;
   const requestTimeoutMs = options.requestTimeoutMs ?? 15_000;
-  const request = { publicOrigin: options.publicOrigin, hosts: { host: undefined, origin: "" } };
+  const request = {
+    publicOrigin: options.publicOrigin,
+    trustedProxies: options.trustedProxies ?? 0,
+    hosts: { host: undefined, origin: "" },
+  };
   const state: State = { handler, log, stopping: false, active: 0, request };
 
   const server = createServer(

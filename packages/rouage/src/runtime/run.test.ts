@@ -137,5 +137,9 @@ describe("a main program", () => {
     const main = await start(t, { BREAKING_METRICS_PORT: "0" });
     assert.equal((await fetch(`${main.origin}/metrics`, { redirect: "manual" })).status, 307);
     assert.equal((await fetch(`${main.origin}/v1/metrics`)).status, 404);
+    const url = String(main.lines().find(({ msg }) => msg === "listening")?.metrics_url);
+    const metrics = await fetch(url);
+    assert.match(await metrics.text(), /^process_uptime_seconds /m);
+    assert.equal((await fetch(new URL("/v1/slow", url))).status, 404);
   });
 });

@@ -46,7 +46,14 @@ export async function serve(service: Runnable): Promise<RunningServer> {
     await service.stop(Math.max(1000, timeoutMs - (performance.now() - start)));
   };
   try {
-    servers.push(await listen(service, { ...common, port: settings.port, publicOrigin: settings.public_origin }));
+    servers.push(
+      await listen(service, {
+        ...common,
+        port: settings.port,
+        publicOrigin: settings.public_origin,
+        trustedProxies: settings.trusted_proxies,
+      }),
+    );
     if (settings.metrics_enabled && settings.metrics_port !== undefined)
       servers.push(await listen(metricsOnly(service), { ...common, port: settings.metrics_port }));
   } catch (error) {
@@ -55,7 +62,9 @@ export async function serve(service: Runnable): Promise<RunningServer> {
   }
   const [main, metrics] = servers;
   const origin = main?.origin ?? "";
-  log.info({ version: service.version, url: `${settings.public_origin ?? origin}/`, pid: process.pid }, "listening");
+  const url = `${settings.public_origin ?? origin}/`;
+  const metricsUrl = metrics === undefined ? {} : { metrics_url: `${metrics.origin}/metrics` };
+  log.info({ version: service.version, url, ...metricsUrl, pid: process.pid }, "listening");
   return { origin, metricsOrigin: metrics?.origin, stop, [Symbol.asyncDispose]: stop };
 }
 

@@ -34,6 +34,13 @@ export const settingsSchema = Type.Object({
       description: "Origin used in links, such as `https://kittens.example`. Without it, each request's `Host`.",
     }),
   ),
+  trusted_proxies: Type.Integer({
+    minimum: 0,
+    maximum: 16,
+    default: 0,
+    description:
+      "How many reverse proxies stand in front. The client's address is then the entry that the outermost of them appended to `X-Forwarded-For`.",
+  }),
   http_api_version: Type.String({
     pattern: "^\\d+\\.\\d+$",
     default: "1.23",
