@@ -2,10 +2,10 @@
 import { DatabaseSync } from "node:sqlite";
 import { parentPort, workerData } from "node:worker_threads";
 
-export type CheckpointMode = "PASSIVE" | "RESTART";
+export type CheckpointMode = "PASSIVE" | "TRUNCATE";
 export type CheckpointAnswer = { readonly error?: unknown };
 
-const connection = new DatabaseSync(String(workerData), { timeout: 5_000 });
+const connection = new DatabaseSync(String(workerData), { timeout: 200 });
 
 parentPort?.on("message", (mode: CheckpointMode | "close") => {
   if (mode === "close") {

@@ -17,41 +17,58 @@ export interface CheckpointerOptions {
   readonly log: Logger;
   /** Bytes written since the last checkpoint that make the next one due. */
   readonly dueBytes?: number;
-  /** Size of the write-ahead log from which on writes wait while it is started afresh. */
-  readonly restartBytes?: number;
+  /** Size that the write-ahead log may reach before writes wait until it is empty again. */
+  readonly limitBytes?: number;
+  /** Transactions between two looks at the file. */
+  readonly lookEvery?: number;
+  /** Longest that a transaction stays in the write-ahead log, which readers have to search as long as it holds anything. */
+  readonly restMs?: number;
 }
 
-/** Transactions between two looks at the file. */
-const lookEvery = 16;
-
 export function checkpointer(
-  { path, log, dueBytes = 8_000_000, restartBytes = 64_000_000 }: CheckpointerOptions,
+  { path, log, dueBytes = 8_000_000, limitBytes = 64_000_000, lookEvery = 16, restMs = 1_000 }: CheckpointerOptions,
   pause: GroupCommit["pause"],
 ): Checkpointer {
   let worker: Worker | undefined;
   let running: Promise<void> | undefined;
+  let emptying: Promise<void> | undefined;
   let closed = false;
   let transactions = 0;
   let written = 0;
   let seen = 0;
+  let limit = limitBytes;
+  let rest: NodeJS.Timeout | undefined;
 
-  /** The log is written from its start again after everything in it was moved, so its size alone does not tell. */
+  /** The file is written from its start again once everything in it was moved, so its size alone does not tell. */
   function look(): void {
     const size = walSize(path);
     written += Math.max(size - seen, lookEvery * 4096);
     seen = size;
-    if (written < dueBytes || running !== undefined) return;
-    written = 0;
-    running = checkpoint(size).finally(() => {
-      running = undefined;
-    });
+    if (emptying !== undefined) return;
+    if (size > limit) emptying = reported(pause(empty)).finally(() => (emptying = undefined));
+    else if (written >= dueBytes) move();
   }
 
-  async function checkpoint(size: number): Promise<void> {
+  function move(): void {
+    clearTimeout(rest);
+    rest = undefined;
+    if (running !== undefined || emptying !== undefined) return;
+    written = 0;
+    running = reported(ask("PASSIVE")).finally(() => (running = undefined));
+  }
+
+  /** Under writes without end a passive checkpoint never catches up, and the file would grow for ever. */
+  async function empty(): Promise<void> {
+    await running;
+    await ask("TRUNCATE");
+    seen = walSize(path);
+    // Where a reader of another process is in the way, trying again at once would only hold writes up.
+    limit = seen > limitBytes ? seen + limitBytes : limitBytes;
+  }
+
+  async function reported(checkpoint: Promise<void>): Promise<void> {
     try {
-      await ask("PASSIVE");
-      // Under writes without end a passive checkpoint never catches up and the file would grow for ever.
-      if (size > restartBytes && !closed) await pause(() => ask("RESTART"));
+      await checkpoint;
     } catch (error) {
       log.warn({ error, path }, "checkpoint failed; it will be tried again");
     }
@@ -74,13 +91,16 @@ export function checkpointer(
 
   return {
     committed() {
+      if (closed) return;
       transactions++;
-      if (!closed && transactions % lookEvery === 0) look();
+      rest ??= setTimeout(move, restMs).unref();
+      if (transactions % lookEvery === 0) look();
     },
     async close() {
       closed = true;
+      clearTimeout(rest);
       worker?.ref();
-      await running;
+      await Promise.all([running, emptying]);
       if (worker === undefined) return;
       const exited = once(worker, "exit");
       worker.postMessage("close");

@@ -3,6 +3,7 @@ import { fstatSync, readSync, writeSync } from "node:fs";
 
 /** Pages read at once. */
 const chunk = 256;
+const zeros = Buffer.alloc(65_536);
 
 /**
  * Overwrites with zeros what lies between the cell pointers and the cells, and inside free blocks, where it is not zero
@@ -51,7 +52,7 @@ export function scrubPage(page: Buffer, start: number, write: (from: number, to:
   }
   let changed = false;
   for (const [from, to] of unused) {
-    if (from >= to || page.subarray(from, to).every((byte) => byte === 0)) continue;
+    if (from >= to || page.compare(zeros, 0, to - from, from, to) === 0) continue;
     page.fill(0, from, to);
     write(from, to);
     changed = true;
