@@ -24,6 +24,7 @@ export const sectionsByLoinc = new Map<string, SectionName | "past-conditions" |
 /** Codes that stand for a statement instead of an item. */
 const absent = new Map<string, readonly [SectionName, Statement]>([
   ["716186003", ["allergies", "none-known"]],
+  ["160244002", ["allergies", "none-known"]],
   ["no-known-allergies", ["allergies", "none-known"]],
   ["no-allergy-info", ["allergies", "no-information"]],
   ["160245001", ["conditions", "none-known"]],
@@ -34,6 +35,7 @@ const absent = new Map<string, readonly [SectionName, Statement]>([
   ["no-medication-info", ["medications", "no-information"]],
   ["no-known-devices", ["devices", "none-known"]],
   ["no-device-info", ["devices", "no-information"]],
+  ["787480003", ["operations", "none-known"]],
   ["no-known-procedures", ["operations", "none-known"]],
   ["no-procedure-info", ["operations", "no-information"]],
   ["no-known-immunizations", ["vaccinations", "none-known"]],
@@ -48,7 +50,9 @@ const partlyAbsent = new Map([
   ["409137002", "no known drug allergies"],
   ["429625007", "no known food allergies"],
   ["428607008", "no known environmental allergies"],
-  ["1003774007", "no known latex allergy"],
+  ["428197003", "no known latex allergy"],
+  ["716220001", "no known allergy of one kind"],
+  ["1003774007", "no known allergy of one kind"],
 ]);
 
 export const absentUnknownSystem = "http://hl7.org/fhir/uv/ips/CodeSystem/absent-unknown-uv-ips";
@@ -67,6 +71,26 @@ export function absence({ system, code }: { system: string; code: string }): Abs
   const part = partlyAbsent.get(code);
   return part === undefined ? undefined : { kind: "part", text: part };
 }
+
+/** The same said in words only, as records without codes do; an allergy called "No known allergies" would mislead. */
+export function absenceInWords(text: string): Absence | undefined {
+  const said = text
+    .toLowerCase()
+    .replace(/[^a-z ]/g, "")
+    .trim();
+  const whole = wordsOfAbsence.get(said);
+  if (whole !== undefined) return { kind: "statement", section: whole, statement: "none-known" };
+  return /^no known [a-z ]*allerg(y|ies)( to [a-z ]+)?$/.test(said) ? { kind: "part", text: said } : undefined;
+}
+
+const wordsOfAbsence = new Map<string, SectionName>([
+  ["no known allergies", "allergies"],
+  ["no known allergy", "allergies"],
+  ["no known problems", "conditions"],
+  ["no current problems or disability", "conditions"],
+  ["no known medications", "medications"],
+  ["no current medications", "medications"],
+]);
 
 /** `Composition.section.emptyReason`, code system list-empty-reason. */
 export const emptyReasons = new Map<string, Statement>([

@@ -42,6 +42,9 @@ export function found(): Found {
   const understood: Understood[] = [];
   const warnings: string[] = [];
   const left = new Map<string, { source: string; type: string; reason: string; count: number }>();
+  const note = (line: Understood) => {
+    if (understood.length < maxLines * 5) understood.push(line);
+  };
   return {
     items,
     statements,
@@ -56,16 +59,15 @@ export function found(): Found {
       const list = items.get(section) ?? [];
       items.set(section, list);
       list.push({ source, item });
-      const text = itemText(item as Item);
-      if (understood.length < maxLines * 5) understood.push({ source, section, text });
+      note({ source, section, text: itemText(item as Item) });
     },
     say(section, source, statement, confirmed_at) {
       const known = statements.get(section)?.statement;
       if (known === undefined || known === "no-information") statements.set(section, { statement, confirmed_at });
-      understood.push({ source, section, text: statement });
+      note({ source, section, text: statement });
     },
     took(source, section, text) {
-      understood.push({ source, section, text });
+      note({ source, section, text });
     },
     leave(source, type, reason) {
       const key = `${type}|${reason}`;

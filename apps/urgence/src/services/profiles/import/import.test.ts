@@ -118,6 +118,14 @@ test("codes that mean none known, no information, and withheld become the right 
   assert.equal(profile.devices.statement, "declined");
 });
 
+test("none known said in words only is a statement too, and about one kind of allergy only a warning", () => {
+  const allergy = (text: string) => ({ resourceType: "AllergyIntolerance", code: { text } });
+  assert.equal(read(bundleOf(allergy("No known allergies"))).profile.allergies.statement, "none-known");
+  const part = read(bundleOf(allergy("No known allergy to eggs")));
+  assert.equal(part.profile.allergies.statement, "no-information");
+  assert.equal(part.warnings.length, 1);
+});
+
 test("a medication is resolved by full URL, by relative id, by id alone and from what the resource contains", () => {
   const uuid = "0b6cfa48-3f4e-4cf0-9f1c-3e1f0a3a9a01";
   const medication = (text: string) => ({ resourceType: "Medication", code: { text } });

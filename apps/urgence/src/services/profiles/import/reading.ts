@@ -4,7 +4,7 @@ import { partialDateOf } from "../dates.ts";
 import { fieldExtension } from "../fhir-export/values.ts";
 import type { Code } from "../schema.ts";
 import { type BundleIndex, codings, conceptText } from "./bundle.ts";
-import { absence } from "./codes.ts";
+import { absence, absenceInWords } from "./codes.ts";
 import type { Found } from "./findings.ts";
 import { at, type Node, nodes, prose } from "./json.ts";
 
@@ -98,20 +98,17 @@ export function onset(resource: Node, reading: Reading): string | undefined {
 
 /** Handles a code that stands for "none known" or "no information"; true when it did. */
 export function absent(concept: unknown, resource: Node, source: string, reading: Reading): boolean {
-  for (const coding of codings(concept)) {
-    const meaning = absence(coding);
-    if (meaning === undefined) continue;
-    if (meaning.kind === "statement") {
-      reading.found.say(meaning.section, source, meaning.statement, saidAt(resource, reading));
-    } else {
-      reading.found.warn(
-        `The document says "${meaning.text}". That covers a part of the section, so it was not taken over.`,
-      );
-      reading.found.leave(source, "Statement", `"${meaning.text}" is about a part of the section only`);
-    }
-    return true;
+  const { found } = reading;
+  const coded = codings(concept).map((coding) => absence(coding));
+  const meaning = coded.find((one) => one !== undefined) ?? absenceInWords(conceptText(concept) ?? "");
+  if (meaning === undefined) return false;
+  if (meaning.kind === "statement") {
+    found.say(meaning.section, source, meaning.statement, saidAt(resource, reading));
+  } else {
+    found.warn(`The document says "${meaning.text}". That covers a part of the section, so it was not taken over.`);
+    found.leave(source, "Statement", `"${meaning.text}" is about a part of the section only`);
   }
-  return false;
+  return true;
 }
 
 /** Whether a record says of itself that it is wrong. */
