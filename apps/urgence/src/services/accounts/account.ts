@@ -15,6 +15,10 @@ export interface Account {
   readonly status: "unverified" | "active" | "erasing";
   readonly email: string;
   readonly email_hash: string;
+  /** A new address that waits for its code. */
+  readonly email_pending: { readonly email: string; readonly email_hash: string } | null;
+  /** Earlier addresses: mails to them are forgotten with the account. */
+  readonly former_emails: readonly string[];
   /** E.164. */
   readonly phone: string | null;
   readonly phone_hash: string | null;

@@ -4,7 +4,7 @@ import type { Clock } from "rouage";
 import { equalText, keyedHash } from "rouage/auth";
 import { type Change, CommitConflict, type CommitContext, type ListDefinition, type Storage } from "rouage/storage";
 
-export type CodePurpose = "verify" | "reset";
+export type CodePurpose = "verify" | "reset" | "email";
 
 export interface Codes {
   /** A new code, and the change that stores it in place of an older one. */
@@ -28,8 +28,8 @@ export interface Codes {
 export const codeLifetimeMs = 15 * 60_000;
 const mostTries = 5;
 
-/** Objects `verify` and `reset` below each account. */
-export const codeDefinition: ListDefinition = { resource: "code", indexes: [], unique: [] };
+/** One object for each purpose below each account. */
+export const codeDefinition: ListDefinition = { resource: "code", indexes: [["expires"]], unique: [] };
 
 export function codes(storage: Storage, hashKey: Uint8Array, clock: Clock): Codes {
   const hash = (account: string, purpose: CodePurpose, code: string) =>

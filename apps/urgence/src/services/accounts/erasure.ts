@@ -158,7 +158,7 @@ export function erasures(parts: Parts): Erasures {
     // Mails first: afterwards nobody knows the address.
     const scopes: EraseScope[] = [...(await parts.outbox.waitingFor(account))];
     if (stored !== undefined) {
-      await deps.mailer.forget(stored.account.email);
+      for (const address of [stored.account.email, ...stored.account.former_emails]) await deps.mailer.forget(address);
       parts.signInThrottle.forget(stored.account.email_hash);
     }
     const lists = ["code", "session", parts.refresh.definition.resource, parts.browser.definition.resource];

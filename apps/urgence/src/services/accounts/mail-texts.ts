@@ -2,7 +2,15 @@
 import type { MailMessage } from "../../mail/mail.ts";
 import type { Language } from "./account.ts";
 
-export type MailKind = "verification" | "already-registered" | "reset" | "password-changed" | "locked" | "mfa-changed";
+export type MailKind =
+  | "verification"
+  | "already-registered"
+  | "reset"
+  | "password-changed"
+  | "locked"
+  | "mfa-changed"
+  | "new-address"
+  | "address-changed";
 
 type Text = Pick<MailMessage, "subject" | "text">;
 
@@ -87,6 +95,28 @@ const texts: Readonly<Record<Language, Readonly<Record<MailKind, Writer>>>> = {
         "Si ce n'était pas vous, demandez tout de suite un nouveau mot de passe.",
       ],
     }),
+    "new-address": (code) => ({
+      subject: "confirmez votre nouvelle adresse",
+      lines: [
+        "Bonjour,",
+        "",
+        "Voici le code qui confirme cette adresse pour votre compte :",
+        "",
+        `    ${code}`,
+        "",
+        "Il est valable 15 minutes. Si vous n'avez rien demandé, ignorez ce message.",
+      ],
+    }),
+    "address-changed": () => ({
+      subject: "votre adresse a changé",
+      lines: [
+        "Bonjour,",
+        "",
+        "Votre compte utilise maintenant une autre adresse. Celle-ci n'y donne plus accès.",
+        "",
+        "Si ce n'était pas vous, écrivez-nous tout de suite.",
+      ],
+    }),
   },
   en: {
     verification: (code) => ({
@@ -154,6 +184,28 @@ const texts: Readonly<Record<Language, Readonly<Record<MailKind, Writer>>>> = {
         "Two-step sign-in has just been switched on or off for your account.",
         "",
         "If it was not you, ask for a new password at once.",
+      ],
+    }),
+    "new-address": (code) => ({
+      subject: "confirm your new address",
+      lines: [
+        "Hello,",
+        "",
+        "This is the code that confirms this address for your account:",
+        "",
+        `    ${code}`,
+        "",
+        "It is valid for 15 minutes. If you did not ask for anything, ignore this message.",
+      ],
+    }),
+    "address-changed": () => ({
+      subject: "your address has changed",
+      lines: [
+        "Hello,",
+        "",
+        "Your account now uses another address. This one no longer gives access to it.",
+        "",
+        "If it was not you, write to us at once.",
       ],
     }),
   },

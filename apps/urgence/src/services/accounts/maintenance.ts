@@ -1,5 +1,5 @@
 /** What has to happen from time to time: accounts never confirmed go, sessions that ended go, erasures are finished, keys are read again. */
-import type { EraseScope } from "rouage/storage";
+import { type Change, CommitConflict, type EraseScope } from "rouage/storage";
 import type { Erasures } from "./erasure.ts";
 import type { Parts } from "./parts.ts";
 
@@ -25,6 +25,7 @@ export function maintenance(parts: Parts, erasures: Erasures): Maintenance {
       sessions: (await parts.refresh.purge()) + (await parts.browser.purge()),
       receipts: await erasures.purge(),
     };
+    await deleteExpiredCodes(parts);
     await purgeTombstones(parts);
     return result;
   };
@@ -41,6 +42,22 @@ async function eraseUnverified({ store, storage, clock, outbox, deps }: Parts): 
   }
   await storage.erase(scopes);
   return accounts.length;
+}
+
+async function deleteExpiredCodes({ storage, clock }: Parts): Promise<void> {
+  const filter = { kind: "compare", field: "expires", operator: "le", value: clock.now() } as const;
+  const changes: Change[] = [];
+  for await (const { id, parent, revision } of storage.scan("code", { filter }))
+    if (parent !== "")
+      changes.push({ kind: "delete", key: { resource: "code", parent, id }, expect: { kind: "revision", revision } });
+  for (const change of changes) {
+    try {
+      await storage.commit([change]);
+    } catch (error) {
+      // Replaced by a newer code meanwhile.
+      if (!(error instanceof CommitConflict)) throw error;
+    }
+  }
 }
 
 async function purgeTombstones({ storage, clock, refresh, browser }: Parts): Promise<void> {

@@ -1,15 +1,18 @@
 /** Routes of a signed-in person about their own account. */
 
-import { invalid, type Route, role, route } from "rouage";
+import { invalid, type Route, reply, role, route } from "rouage";
 import { phoneHash, toE164 } from "../../shared/phone.ts";
 import { type Account, rolesOf } from "./account.ts";
+import { confirmEmailChange, startEmailChange } from "./email-change.ts";
 import type { Erasures } from "./erasure.ts";
 import { confirmMfa, disableMfa, mfaStatus, startMfa } from "./mfa.ts";
 import { callerAccount, callerSession, commitContext, type Parts } from "./parts.ts";
 import { changePassword } from "./passwords.ts";
-import { addressOf } from "./public-routes.ts";
+import { addressOf, wrongCode } from "./public-routes.ts";
 import {
+  changeEmailBody,
   changePasswordBody,
+  confirmEmailBody,
   confirmMfaBody,
   deleteMeBody,
   disableMfaBody,
@@ -40,7 +43,7 @@ export function meRoutes(parts: Parts, erasures: Erasures): readonly Route[] {
       body: patchMeBody,
       handler: async (context) => {
         const { id } = await callerAccount(parts, context);
-        const { phone, phoneNumber, language } = context.body;
+        const { phone, phoneNumber, language } = { ...context.body, ...context.body.data };
         const typed = phone ?? phoneNumber;
         const number = typed === undefined ? undefined : toE164(typed, parts.deps.country ?? "FR");
         if (typed !== undefined && number === undefined)
@@ -66,6 +69,37 @@ export function meRoutes(parts: Parts, erasures: Erasures): readonly Route[] {
           commitContext(context),
         );
         return { data: describe(updated ?? (await callerAccount(parts, context))) };
+      },
+    }),
+
+    route("POST", "/me/email", {
+      access,
+      tag,
+      summary: "Change the address: a code goes to the new one",
+      body: changeEmailBody,
+      handler: async (context) => {
+        const stored = await callerAccount(parts, context);
+        const { email, password, totp } = context.body;
+        const shown = callerSession(context).amr.includes("otp");
+        await confirmPassword(parts, stored, { password, totp, shown }, addressOf(context), context.signal);
+        await startEmailChange(parts, stored, email, addressOf(context), commitContext(context));
+        return reply(202, { data: { status: "verification-required" } });
+      },
+    }),
+
+    route("POST", "/me/email/confirm", {
+      access,
+      tag,
+      summary: "Confirm the new address with its code; other sessions end",
+      body: confirmEmailBody,
+      handler: async (context) => {
+        const stored = await callerAccount(parts, context);
+        const { sid } = callerSession(context);
+        const attempt = parts.codeThrottle.attempt(stored.account.email_hash, addressOf(context));
+        if (!(await confirmEmailChange(parts, stored, context.body.code.trim(), sid, commitContext(context))))
+          throw wrongCode();
+        attempt.succeeded();
+        return { data: describe(await callerAccount(parts, context)) };
       },
     }),
 

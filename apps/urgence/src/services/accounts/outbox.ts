@@ -43,6 +43,8 @@ export interface OutboxOptions {
 export const mailDefinition: ListDefinition = { resource: "mail", indexes: [["due"], ["account"]], unique: [] };
 
 const list = { resource: "mail", parent: "" };
+/** Mails sent at the same time. */
+const atOnce = 5;
 const longestPauseMs = 60_000;
 
 export function outbox({ storage, mailer, clock, log, limit = 10_000 }: OutboxOptions): Outbox {
@@ -56,17 +58,19 @@ export function outbox({ storage, mailer, clock, log, limit = 10_000 }: OutboxOp
           { field: "due", direction: "ascending" },
           { field: "id", direction: "ascending" },
         ],
-        limit: 20,
+        limit: atOnce,
       });
       const first = entries[0]?.kind === "object" ? (JSON.parse(entries[0].body) as StoredMail) : undefined;
       if (first === undefined || first.due > clock.now()) return first?.due;
-      for (const entry of entries) {
-        if (signal.aborted) return undefined;
-        if (entry.kind !== "object") continue;
-        const mail = JSON.parse(entry.body) as StoredMail;
-        if (mail.due > clock.now()) break;
-        await settle({ ...list, id: entry.id }, entry.revision, mail, await attempt(mail, entry.id, signal));
-      }
+      if (signal.aborted) return undefined;
+      await Promise.all(
+        entries.map(async (entry) => {
+          if (entry.kind !== "object") return;
+          const mail = JSON.parse(entry.body) as StoredMail;
+          if (mail.due > clock.now()) return;
+          await settle({ ...list, id: entry.id }, entry.revision, mail, await attempt(mail, entry.id, signal));
+        }),
+      );
     }
   }
 

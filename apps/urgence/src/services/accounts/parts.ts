@@ -29,6 +29,8 @@ export interface AccountsDeps {
   readonly erasers?: readonly ServiceName[];
   /** Country of phone numbers typed without a prefix, ISO 3166-1. Default FR. */
   readonly country?: string;
+  /** Mails that one network address may cause within an hour (registrations, resets) before it is slowed down. Default 60. */
+  readonly mailsPerAddress?: number;
   /** Cost of a password hash; for tests. */
   readonly passwordCost?: { readonly memory: number; readonly passes: number };
 }
@@ -98,7 +100,7 @@ export function makeParts(
     mailThrottle: throttle({
       clock,
       account: { free: 4, lockMs: 60_000, maxLockMs: hour, windowMs: hour },
-      address: { free: 60, lockMs: 60_000, maxLockMs: hour, windowMs: hour },
+      address: { free: deps.mailsPerAddress ?? 60, lockMs: 60_000, maxLockMs: hour, windowMs: hour },
     }),
     ready: () => {
       defining ??= storage.define([

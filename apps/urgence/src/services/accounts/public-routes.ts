@@ -160,6 +160,6 @@ export function addressOf({
 }
 
 /** One refusal for every code that does not do: wrong, too old, tried too often, or of nobody. */
-function wrongCode() {
+export function wrongCode() {
   return invalid({ location: "body", name: "code", code: "wrong-code", description: "is wrong or no longer valid" });
 }

@@ -22,7 +22,11 @@ export const signInBody = Type.Object({ email, password, totp }, strict);
 export const refreshBody = Type.Object({ refresh_token: Type.String({ minLength: 1, maxLength: 1024 }) }, strict);
 export const resetBody = Type.Object({ email, code, password }, strict);
 export const changePasswordBody = Type.Object({ current: password, password, totp }, strict);
-export const patchMeBody = Type.Object({ phone, phoneNumber: phone, language }, strict);
+/** The fields, or the same under `data`. */
+const patchMe = { phone, phoneNumber: phone, language };
+export const patchMeBody = Type.Object({ ...patchMe, data: Type.Optional(Type.Object(patchMe, strict)) }, strict);
+export const changeEmailBody = Type.Object({ email, password, totp }, strict);
+export const confirmEmailBody = Type.Object({ code }, strict);
 export const deleteMeBody = Type.Object({ password, totp }, strict);
 export const confirmMfaBody = Type.Object({ code }, strict);
 export const disableMfaBody = Type.Object({ password, code }, strict);

@@ -142,6 +142,8 @@ function newAccount({ clock }: Parts, checked: Checked, password: string): Accou
   return {
     ...checked,
     status: "unverified",
+    email_pending: null,
+    former_emails: [],
     phone_confirmed_at: checked.phone === null ? null : new Date(clock.now()).toISOString(),
     password,
     roles: [],
