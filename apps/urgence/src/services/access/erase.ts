@@ -29,17 +29,18 @@ export async function erasePerson(parts: EraseParts, person: string): Promise<Ac
   const { storage, chain, subjects, spool, recorder } = parts;
   await recorder.drain();
   if (spool.waiting()) throw new ServiceError("unavailable", { cause: new Error("the audit spool cannot be emptied") });
-  return chain.exclusive(async () => {
-    const pseudonym = await subjects.find(person);
-    subjects.erased(person);
-    if (pseudonym === undefined) return { links: 0, notes: 0, events: 0, entries_unlinked: 0 };
-    const unlinked = await storage.count(
-      { resource: auditLists.entries, parent: "" },
-      { kind: "compare", field: "subject", operator: "eq", value: pseudonym },
-    );
-    const link = await storage.erase([{ resource: auditLists.subjects, parent: "", id: subjects.rowId(person) }]);
-    const notes = await storage.erase([{ resource: auditLists.notes, parent: pseudonym }]);
-    const events = await storage.erase([{ resource: auditLists.events, parent: pseudonym }]);
-    return { links: link.objects, notes: notes.objects, events: events.logEntries, entries_unlinked: unlinked };
-  });
+  // Behind this turn every append has either ended or will find the person erased.
+  await chain.exclusive(async () => subjects.erased(person));
+  const pseudonym = await subjects.find(person);
+  if (pseudonym === undefined) return { links: 0, notes: 0, events: 0, entries_unlinked: 0 };
+  const unlinked = await storage.count(
+    { resource: auditLists.entries, parent: "" },
+    { kind: "compare", field: "subject", operator: "eq", value: pseudonym },
+  );
+  // The link goes last: while it is there, an erasure that failed half-way can be repeated.
+  const notes = await storage.erase([{ resource: auditLists.notes, parent: pseudonym }]);
+  const events = await storage.erase([{ resource: auditLists.events, parent: pseudonym }]);
+  const link = await storage.erase([{ resource: auditLists.subjects, parent: "", id: subjects.rowId(person) }]);
+  subjects.forgetCache();
+  return { links: link.objects, notes: notes.objects, events: events.logEntries, entries_unlinked: unlinked };
 }

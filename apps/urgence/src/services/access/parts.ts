@@ -58,7 +58,7 @@ export async function accessParts(options: AccessOptions, context: ServiceContex
       { resource: auditLists.entries, parent: "" },
       { kind: "compare", field: "audit", operator: "eq", value: audit },
     )) > 0;
-  const seal = { storage, chain, sign, clock };
+  const seal = { storage, sign, clock };
   return {
     chain,
     subjects: known,

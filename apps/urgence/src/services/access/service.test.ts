@@ -248,6 +248,17 @@ for (const kind of storageKinds)
       }
     });
 
+    test("an erasure that failed half-way can be repeated", async () => {
+      await using context = await setUp(kind);
+      await context.look({ note: "zzyzx-marker-note" });
+      let calls = 0;
+      context.storage.failErase = () => ++calls === 2;
+      assert.equal((await context.send(internal, "DELETE", `/internal/people/${ada.id}`)).status >= 500, true);
+      context.storage.failErase = () => false;
+      const receipt = await context.send(internal, "DELETE", `/internal/people/${ada.id}`);
+      assert.deepEqual(receipt.json.data, { links: 1, notes: 0, events: 1, entries_unlinked: 1 });
+    });
+
     test("an access still on its way when the person is erased makes no new link", async () => {
       await using context = await setUp(kind);
       await context.look();

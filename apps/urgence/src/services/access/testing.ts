@@ -57,6 +57,8 @@ export type UnreliableStorage = Storage & {
   failing: boolean;
   /** True: commits and reads wait until it is false again, and are made then. */
   hanging: boolean;
+  /** Asked before each erasure: true makes it fail. */
+  failErase: () => boolean;
 };
 
 /** A storage that does as told. */
@@ -64,6 +66,7 @@ export function unreliable(storage: Storage): UnreliableStorage {
   const guarded = new Set<PropertyKey>(["commit", "get", "list", "count", "erase"]);
   const switches = { failing: false, hanging: false };
   const held: (() => void)[] = [];
+  let failErase = () => false;
   return new Proxy(storage, {
     get(target, name) {
       if (name === "failing" || name === "hanging") return switches[name];
@@ -72,12 +75,14 @@ export function unreliable(storage: Storage): UnreliableStorage {
       return (...args: unknown[]) => {
         const work = () => Reflect.apply(member, target, args);
         if (!guarded.has(name)) return work();
-        if (switches.failing) return Promise.reject(new Error("the disk is on fire"));
+        if (switches.failing || (name === "erase" && failErase()))
+          return Promise.reject(new Error("the disk is on fire"));
         return switches.hanging ? new Promise<void>((resolve) => held.push(resolve)).then(work) : work();
       };
     },
     set(_target, name, value) {
-      if (name !== "failing" && name !== "hanging") return false;
+      if (name === "failErase") failErase = value;
+      if (name !== "failing" && name !== "hanging") return name === "failErase";
       switches[name] = value === true;
       if (!switches.hanging) for (const release of held.splice(0)) release();
       return true;

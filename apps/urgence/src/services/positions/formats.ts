@@ -28,12 +28,13 @@ async function handleFormats(service: Pick<Service, "handle">, request: HttpRequ
   const format = preferred(request.header("accept"));
   if (format === undefined) return service.handle(request);
   const response = await service.handle(withHeaders(request, { accept: "application/json" }));
-  if (response.status !== 200 || typeof response.body !== "string") return vary(response);
-  return vary({
-    ...response,
-    headers: { ...without(response.headers, "content-length"), "content-type": format },
-    body: render(format, response.body),
-  });
+  if (response.status !== 200) return vary(response);
+  const headers = { ...without(response.headers, "content-length"), "content-type": format };
+  return vary(
+    typeof response.body === "string"
+      ? { ...response, headers, body: render(format, response.body) }
+      : { ...response, headers },
+  );
 }
 
 type Format = typeof geojsonType | typeof pidfType;
@@ -78,17 +79,16 @@ function translated(request: HttpRequest): HttpRequest {
 
 /** Undefined: not to be touched. */
 export function translateBody(text: string): string | undefined {
-  // Deeply nested text is refused inside; parsing it here would only be work for an attacker.
   if (text.length > 65_536) return undefined;
-  let body: unknown;
   try {
-    body = JSON.parse(text);
+    const body: unknown = JSON.parse(text);
+    if (typeof body !== "object" || body === null || Array.isArray(body)) return undefined;
+    if ("data" in body) return JSON.stringify({ ...body, data: toPositionForm(body.data) });
+    return "permissions" in body ? undefined : JSON.stringify({ data: toPositionForm(body) });
   } catch {
+    // No JSON, or nested deeper than the stack: the door inside names what is wrong.
     return undefined;
   }
-  if (typeof body !== "object" || body === null || Array.isArray(body)) return undefined;
-  if ("data" in body) return JSON.stringify({ ...body, data: toPositionForm(body.data) });
-  return "permissions" in body ? undefined : JSON.stringify({ data: toPositionForm(body) });
 }
 
 function withHeaders(request: HttpRequest, changed: Readonly<Record<string, string>>): HttpRequest {

@@ -283,8 +283,25 @@ describe("positions: forms and formats", () => {
       );
     });
 
-  test("any JSON body is answered with 201 or 400", async () => {
+  test("a body nested beyond any stack is a 400", async () => {
     await using context = await setUp();
+    for (const open of ["[", '{"position":', '{"data":', '{"coordinate":['])
+      assert.equal((await context.send(ada, "POST", "/v1/me/positions", open.repeat(5000))).status, 400);
+    const deep = `{"data":${"[".repeat(30_000)}${"]".repeat(30_000)}}`;
+    assert.equal((await context.send(ada, "POST", "/v1/me/positions", deep)).status, 400);
+  });
+
+  test("more reports a minute than the limit are 429 with Retry-After", async () => {
+    await using context = await setUp("memory:", { reportsPerMinute: 2 });
+    const report = () => context.send(ada, "POST", "/v1/me/positions", { coordinates: [0, 0] });
+    assert.deepEqual([(await report()).status, (await report()).status], [201, 201]);
+    const refused = await report();
+    assert.deepEqual([refused.status, refused.headers.get("retry-after")], [429, "60"]);
+    assert.equal((await context.send(bob, "POST", "/v1/me/positions", { coordinates: [0, 0] })).status, 201);
+  });
+
+  test("any JSON body is answered with 201 or 400", async () => {
+    await using context = await setUp("memory:", { reportsPerMinute: 1000 });
     await fc.assert(
       fc.asyncProperty(fc.json(), async (body) => {
         const { status } = await context.send(ada, "POST", "/v1/me/positions", body);
@@ -311,6 +328,8 @@ describe("positions: forms and formats", () => {
     });
     assert.equal(xml.headers.get("content-type"), "application/pidf+xml");
     assert.match(xml.text, /<gml:pos>48\.85 2\.35<\/gml:pos>/);
+    const head = await context.send(ada, "HEAD", "/v1/me/positions", undefined, { accept: "application/geo+json" });
+    assert.deepEqual([head.status, head.headers.get("content-type")], [200, "application/geo+json"]);
     const json = await context.send(ada, "GET", "/v1/me/positions", undefined, {
       accept: "application/json, application/geo+json;q=0.5",
     });

@@ -15,6 +15,7 @@ import {
 } from "rouage";
 import type { Storage } from "rouage/storage";
 import type { ServiceCall } from "../../shared/client.ts";
+import { type SlidingWindow, slidingWindow } from "../../shared/sliding-window.ts";
 import { type AmlInbox, amlInbox, inboxList } from "./aml-inbox.ts";
 import { amlHandler } from "./aml-route.ts";
 import { withFormats } from "./formats.ts";
@@ -30,6 +31,8 @@ export interface PositionsDeps {
   readonly country?: string;
   /** Shared secret of AML messages; set, unsigned ones are rejected. */
   readonly amlSecret?: string;
+  /** Reports a minute from one person. Default 120. */
+  readonly reportsPerMinute?: number;
   /** AML messages a minute from one address. Default 600. */
   readonly amlPerMinute?: number;
 }
@@ -47,7 +50,7 @@ export function positionsService(deps: PositionsDeps): ServiceDefinition {
       version: "1.0.0",
       description: "Where people are: their own reports and Advanced Mobile Location",
       authentication: deps.authentication,
-      resources: [positions],
+      resources: [positionsResource(deps.reportsPerMinute ?? 120)],
       routes: (context) => [...amlRoutes(deps, context, inboxOf(context)), ...positionRoutes(context)],
       tasks: [retention(inboxOf)],
     }),
@@ -55,25 +58,32 @@ export function positionsService(deps: PositionsDeps): ServiceDefinition {
 }
 
 /** A report is a fact: it can be deleted, not changed. */
-const positions = resource(positionsList, {
-  path: "/me/positions",
-  perUser: true,
-  schema: positionSchema,
-  access: { create: [role("person")], read: [role("person")], write: [role("person")] },
-  disabled: ["replace", "patch"],
-  indexes: ["expires_at"],
-  pageSize: 500,
-  logBodies: false,
-  description: "Positions reported by the person, or by their phone in an emergency call",
-  hooks: {
-    before(write, { clock, principal }) {
-      if (write.next === undefined || write.action !== "create") return undefined;
-      const position = completePosition(write.next, { now: clock.now(), origin: "person", authenticated: true });
-      write.also(positionEvent(principal.id ?? "", write.id, position));
-      return stored(position);
+function positionsResource(reportsPerMinute: number) {
+  let window: SlidingWindow | undefined;
+  return resource(positionsList, {
+    path: "/me/positions",
+    perUser: true,
+    schema: positionSchema,
+    access: { create: [role("person")], read: [role("person")], write: [role("person")] },
+    disabled: ["replace", "patch"],
+    indexes: ["expires_at"],
+    pageSize: 500,
+    logBodies: false,
+    description: "Positions reported by the person, or by their phone in an emergency call",
+    hooks: {
+      before(write, { clock, principal: { id: person = "" } }) {
+        if (write.next === undefined || write.action !== "create") return undefined;
+        window ??= slidingWindow({ limit: reportsPerMinute, windowMs: 60_000, clock });
+        const slot = window.take(person);
+        if (!slot.ok)
+          throw new ServiceError("too-many-requests", { headers: { "retry-after": String(slot.retryAfterSeconds) } });
+        const position = completePosition(write.next, { now: clock.now(), origin: "person", authenticated: true });
+        write.also(positionEvent(person, write.id, position));
+        return stored(position);
+      },
     },
-  },
-});
+  });
+}
 
 /** The stored form as the schema's type, which knows no read-only arrays. */
 function stored(position: Position) {

@@ -64,7 +64,7 @@ async function setUp(kind: StorageKind) {
     storage,
     chain,
     clock,
-    seal: { storage, chain, sign, clock },
+    seal: { storage, sign, clock },
     report: () => verifyChain(storedChain(storage), verify),
     [Symbol.asyncDispose]: () => opened[Symbol.asyncDispose](),
   };
@@ -196,7 +196,7 @@ describe("an altered chain", () => {
       await chain.append(draft(index));
       if (index % 6 === 5) clock.advance(day);
     }
-    const options = { storage: opened.storage, chain, sign, clock };
+    const options = { storage: opened.storage, sign, clock };
     clock.advance(-day);
     await sealDays(options);
     await archiveBefore(options, Date.UTC(2026, 5, 2));

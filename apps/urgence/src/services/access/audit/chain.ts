@@ -142,14 +142,7 @@ export function auditChain({ storage, subjects, sign, clock }: AuditChainOptions
         // One flush a caller: those who come while one is under way find their entry written by an earlier turn.
         void exclusive(flush);
       }),
-    exclusive: (work) =>
-      exclusive(async () => {
-        try {
-          return await work();
-        } finally {
-          known = undefined;
-        }
-      }),
+    exclusive,
     async head() {
       const stored = await storage.get(headKey);
       return stored?.kind === "object" ? (JSON.parse(stored.body) as ChainHead) : undefined;
