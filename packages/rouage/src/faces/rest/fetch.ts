@@ -1,5 +1,5 @@
 /** The face behind the web standard: `Request` in, `Response` out. Headers and body are translated when asked for. */
-import { ServiceError } from "../../errors.ts";
+import { invalid, ServiceError } from "../../errors.ts";
 import type { HttpRequest, HttpResponse } from "../../http.ts";
 import type { Answer } from "./exchange.ts";
 
@@ -50,10 +50,20 @@ async function readAll(stream: ReadableStream<Uint8Array> | null, limit: number)
   if (stream === null) return new Uint8Array();
   const chunks: Uint8Array[] = [];
   let size = 0;
-  for await (const chunk of stream) {
-    size += chunk.byteLength;
-    if (size > limit) throw new ServiceError("body-too-large");
-    chunks.push(chunk);
+  try {
+    for await (const chunk of stream) {
+      size += chunk.byteLength;
+      if (size > limit) throw new ServiceError("body-too-large");
+      chunks.push(chunk);
+    }
+  } catch (error) {
+    if (ServiceError.is(error)) throw error;
+    throw invalid({
+      location: "body",
+      name: null,
+      description: "The request ended before its body was complete",
+      code: "incomplete",
+    });
   }
   const whole = new Uint8Array(size);
   let offset = 0;

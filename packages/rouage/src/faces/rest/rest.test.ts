@@ -371,6 +371,25 @@ test("a request that can't even be read is answered", async () => {
   assert.equal(status, 500);
 });
 
+test("P5 neither a logger that fails nor details that JSON cannot carry reach the caller of handle()", async () => {
+  const fails = () => {
+    throw new Error("disk full");
+  };
+  const log = { ...recordingLogger(), info: fails, error: fails };
+  const broken = testFace({ log, routes: [ping, get("/async", async () => ({}))] });
+  for (const url of ["/v1/ping", "/v1/async", "/v1/nothing"])
+    assert.equal((await call(broken, "GET", url)).status, 500);
+  assert.equal(broken.running(), 0);
+  const face = testFace({
+    routes: [
+      get("/x", () => {
+        throw new ServiceError("conflict", { details: { big: 1n } });
+      }),
+    ],
+  });
+  assert.equal((await call(face, "GET", "/v1/x")).json.errno, 999);
+});
+
 test("§0.3 errors as RFC 9457 problem details where Accept asks for them", async () => {
   const face = testFace({
     routes: [route("POST", "/x", { access: [everyone], body: Type.Object({ a: Type.Integer() }), handler: () => 1 })],

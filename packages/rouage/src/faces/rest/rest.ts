@@ -218,9 +218,15 @@ export function createRestFace(parts: RestFaceParts): RestFace {
 
   /** Turns whatever was thrown into an answer; what a client may not see goes to the log. */
   function failure(exchange: Exchange, thrown: unknown): Answer {
-    const error = asServiceError(exchange, thrown);
-    exchange.errno = error.kind.errno;
-    return renderError(error, exchange.negotiated.problem, rendering);
+    try {
+      const error = asServiceError(exchange, thrown);
+      exchange.errno = error.kind.errno;
+      return renderError(error, exchange.negotiated.problem, rendering);
+    } catch (error) {
+      // Details that JSON cannot carry, a logger that fails.
+      const { status, headers, body } = lastResort(error);
+      return { status, headers, body };
+    }
   }
 
   function asServiceError(exchange: Exchange, thrown: unknown): ServiceError {
@@ -234,12 +240,20 @@ export function createRestFace(parts: RestFaceParts): RestFace {
     return new ServiceError("internal", { cause: thrown });
   }
 
-  /** Adds what every response carries, writes the log line and the metrics. */
   function finish(exchange: Exchange, answer: Answer): HttpResponse {
     if (exchange.admitted) {
       exchange.admitted = false;
       limits.leave();
     }
+    try {
+      return finished(exchange, answer);
+    } catch (error) {
+      return lastResort(error);
+    }
+  }
+
+  /** Adds what every response carries, writes the log line and the metrics. */
+  function finished(exchange: Exchange, answer: Answer): HttpResponse {
     const { request, endpoint } = exchange;
     const headers: Record<string, string | readonly string[]> = {
       ...standardHeaders[endpoint === undefined ? "other" : endpoint.kind],
@@ -265,9 +279,13 @@ export function createRestFace(parts: RestFaceParts): RestFace {
     return { status: answer.status, headers };
   }
 
-  /** Something failed where nothing can: the request itself could not be read. */
+  /** Something failed where nothing can: the request could not be read, or the answer not be finished. */
   function lastResort(error: unknown): HttpResponse {
-    log.error({ err: error }, "unexpected error");
+    try {
+      log.error({ err: error }, "unexpected error");
+    } catch {
+      // There is nobody left to tell.
+    }
     const { status, headers, body } = renderError(new ServiceError("internal"), false, rendering);
     return { status, headers: { ...standardHeaders.other, ...headers }, body };
   }

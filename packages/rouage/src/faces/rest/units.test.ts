@@ -157,4 +157,7 @@ test("the web door: Request in, Response out, bodies and repeated headers includ
   assert.equal(new TextDecoder().decode(await request.body(5)), "hello");
   const large = fromWebRequest(new Request("http://a.example/", { method: "POST", body: "hello" }));
   await assert.rejects(large.body(4), { code: "body-too-large" });
+  const broken = new ReadableStream({ pull: (controller) => controller.error(new Error("cable cut")) });
+  const cut = new Request("http://a.example/", { method: "POST", body: broken, duplex: "half" } as RequestInit);
+  await assert.rejects(fromWebRequest(cut).body(4), { code: "invalid-parameters" });
 });
