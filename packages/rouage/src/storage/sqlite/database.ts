@@ -19,7 +19,7 @@ const cachedStatements = 256;
  * WAL with synchronous=FULL: a commit that returned survives a power cut. secure_delete: what is deleted is overwritten.
  * Checkpoints are made by others (see checkpoint.ts), never inside a commit.
  */
-export function openDatabase(path: string, { busyMs = 20 }: { readonly busyMs?: number } = {}): Database {
+export function openDatabase(path: string, { busyMs = 50 }: { readonly busyMs?: number } = {}): Database {
   createFile(path);
   const connection = new DatabaseSync(path, { timeout: 10_000, enableDoubleQuotedStringLiterals: false });
   connection.exec("PRAGMA journal_mode = WAL");

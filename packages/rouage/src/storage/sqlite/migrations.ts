@@ -41,6 +41,8 @@ export function migrate(
   connection: DatabaseSync,
   { now, steps = migrations }: { readonly now: number; readonly steps?: readonly Migration[] },
 ): void {
+  // A store that is up to date is not written, so that it also opens on a full disk.
+  if (schemaVersion(connection) === steps.length) return;
   connection.exec("BEGIN IMMEDIATE");
   try {
     let version = schemaVersion(connection);

@@ -26,9 +26,11 @@ export interface SqliteStorageOptions {
 
 /** @throws Error when the file is of a newer version, or no store of ours */
 export function sqliteStorage({ path, clock, log }: SqliteStorageOptions): Storage {
-  const database = openDatabase(path);
+  const database = openDatabase(path, { busyMs: 10_000 });
   try {
     migrate(database.connection, { now: clock.now() });
+    // From here on nobody waits in this thread for another process; see group-commit.ts.
+    database.connection.exec("PRAGMA busy_timeout = 50");
   } catch (error) {
     database.close();
     throw error;

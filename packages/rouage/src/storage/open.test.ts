@@ -1,0 +1,39 @@
+import assert from "node:assert/strict";
+import { existsSync } from "node:fs";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join, relative } from "node:path";
+import { test } from "node:test";
+import { manualClock } from "../clock.ts";
+import { openStorage } from "./open.ts";
+
+const clock = manualClock();
+
+test("`memory:` is a storage in this process", async () => {
+  await using storage = await openStorage("memory:", { clock });
+  assert.equal(storage.capabilities.durable, false);
+});
+
+test("`sqlite:PATH` is a file relative to the working directory, made with its folders", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "rouage-open-"));
+  try {
+    for (const prefix of ["sqlite:", "sqlite://"]) {
+      const path = join(folder, prefix.length.toString(), "deep", "store.db");
+      await using storage = await openStorage(prefix + relative(process.cwd(), path), { clock });
+      assert.equal(storage.capabilities.durable, true);
+      assert.ok(existsSync(path));
+    }
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+});
+
+test("any other URL is refused with the accepted forms, without the password in it", async () => {
+  for (const url of ["", "sqlite", "sqlite:", "memory:x", "postgres://ann:s3cret@db/x", "toString:x", "/tmp/x.db"]) {
+    await assert.rejects(openStorage(url, { clock }), (error: Error) => {
+      assert.match(error.message, /expected "memory:" or "sqlite:PATH"/);
+      assert.doesNotMatch(error.message, /s3cret/);
+      return true;
+    });
+  }
+});

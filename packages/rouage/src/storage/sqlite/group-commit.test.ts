@@ -1,0 +1,206 @@
+import assert from "node:assert/strict";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { test } from "node:test";
+import { ServiceError } from "../../errors.ts";
+import { type Database, openDatabase } from "./database.ts";
+import { type GroupCommit, groupCommit } from "./group-commit.ts";
+
+interface Fixture {
+  readonly database: Database;
+  readonly group: GroupCommit;
+  readonly path: string;
+  readonly transactions: () => number;
+  readonly add: (n: number) => Promise<void>;
+  readonly stored: () => number[];
+}
+
+function groupTest(name: string, run: (fixture: Fixture) => Promise<void>, lockTimeoutMs?: number): void {
+  test(name, async () => {
+    const folder = await mkdtemp(join(tmpdir(), "rouage-group-"));
+    const path = join(folder, "store.db");
+    const database = openDatabase(path, { busyMs: 0 });
+    database.connection.exec("CREATE TABLE t (n INTEGER PRIMARY KEY)");
+    let transactions = 0;
+    const committed = () => {
+      transactions++;
+    };
+    const group = groupCommit({ database, committed, ...(lockTimeoutMs === undefined ? {} : { lockTimeoutMs }) });
+    const add = (n: number) =>
+      group.run(() => {
+        database.prepare("INSERT INTO t VALUES (?)").run(n);
+      });
+    const stored = () =>
+      database.connection
+        .prepare("SELECT n FROM t ORDER BY n")
+        .all()
+        .map((row) => Number(row.n));
+    try {
+      await run({ database, group, path, transactions: () => transactions, add, stored });
+    } finally {
+      await group.close();
+      database.close();
+      await rm(folder, { recursive: true });
+    }
+  });
+}
+
+const isUnavailable = (error: unknown) =>
+  ServiceError.is(error) && error.code === "unavailable" && error.cause instanceof Error;
+
+groupTest("writes of one turn of the event loop share a transaction", async ({ add, transactions, stored }) => {
+  await Promise.all([1, 2, 3, 4, 5].map(add));
+  assert.equal(transactions(), 1);
+  await add(6);
+  assert.equal(transactions(), 2);
+  assert.deepEqual(stored(), [1, 2, 3, 4, 5, 6]);
+});
+
+groupTest("a group is bounded in number", async ({ add, transactions, stored }) => {
+  await Promise.all(Array.from({ length: 1_500 }, (_, n) => add(n)));
+  assert.ok(transactions() >= 3);
+  assert.equal(stored().length, 1_500);
+});
+
+groupTest("a group is bounded in time, and the event loop turns between two", async ({ group, transactions }) => {
+  const slow = () => {
+    const until = performance.now() + 5;
+    while (performance.now() < until);
+  };
+  let turns = 0;
+  const ticking = setInterval(() => turns++, 1);
+  await Promise.all(Array.from({ length: 12 }, () => group.run(slow)));
+  clearInterval(ticking);
+  assert.ok(transactions() >= 6);
+  assert.ok(turns >= 3);
+});
+
+groupTest(
+  "one that throws takes back only what it did itself",
+  async ({ database, group, add, stored, transactions }) => {
+    const failing = group.run(() => {
+      database.prepare("INSERT INTO t VALUES (100)").run();
+      throw new TypeError("not this one");
+    });
+    const outcomes = await Promise.allSettled([add(1), failing, add(2), add(1)]);
+    assert.deepEqual(
+      outcomes.map(({ status }) => status),
+      ["fulfilled", "rejected", "fulfilled", "rejected"],
+    );
+    await assert.rejects(failing, TypeError);
+    assert.deepEqual(stored(), [1, 2]);
+    assert.equal(transactions(), 1);
+  },
+);
+
+groupTest("nobody is answered before the transaction is committed", async ({ database, add }) => {
+  const writing = add(1).then(() => database.connection.isTransaction);
+  assert.equal(await writing, false);
+});
+
+groupTest(
+  "when the disk is full everybody of the group hears it, and later writes succeed",
+  async ({ database, group, stored, add }) => {
+    await add(1);
+    const { page_count: pages } = database.connection.prepare("PRAGMA page_count").get() ?? {};
+    database.connection.exec(`PRAGMA max_page_count = ${pages}`);
+    const large = () => {
+      database.connection.exec("CREATE TABLE IF NOT EXISTS large (b)");
+      database.prepare("INSERT INTO large VALUES (zeroblob(100000))").run();
+    };
+    const outcomes = await Promise.allSettled([add(2), group.run(large), add(3)]);
+    assert.deepEqual(
+      outcomes.map((outcome) => outcome.status === "rejected" && isUnavailable(outcome.reason)),
+      // The third was not yet part of the group that failed.
+      [true, true, false],
+    );
+    database.connection.exec("PRAGMA max_page_count = 1000000");
+    await Promise.all([add(2), group.run(large), add(4)]);
+    assert.deepEqual(stored(), [1, 2, 3, 4]);
+  },
+);
+
+groupTest(
+  "when COMMIT itself fails everybody of the group hears it, conflicts included",
+  async ({ database, group, stored, add }) => {
+    database.connection.exec("PRAGMA foreign_keys = ON; CREATE TABLE u (n REFERENCES t DEFERRABLE INITIALLY DEFERRED)");
+    const dangling = group.run(() => {
+      database.prepare("INSERT INTO u VALUES (99)").run();
+    });
+    const conflict = group.run(() => {
+      throw new TypeError("conflict");
+    });
+    for (const outcome of await Promise.allSettled([add(1), dangling, conflict])) {
+      assert.ok(outcome.status === "rejected" && isUnavailable(outcome.reason));
+    }
+    await add(5);
+    assert.deepEqual(stored(), [5]);
+  },
+);
+
+groupTest("waits for another process's lock without blocking, then goes on", async ({ path, add, stored }) => {
+  const other = new DatabaseSync(path);
+  other.exec("BEGIN IMMEDIATE; INSERT INTO t VALUES (50)");
+  let turns = 0;
+  const writing = add(1);
+  await new Promise<void>((resolve) => {
+    const ticking = setInterval(() => {
+      if (++turns < 20) return;
+      clearInterval(ticking);
+      resolve();
+    }, 1);
+  });
+  other.exec("COMMIT");
+  other.close();
+  await writing;
+  assert.deepEqual(stored(), [1, 50]);
+});
+
+groupTest(
+  "gives up on a lock that is held too long, and works once it is gone",
+  async ({ path, add, stored }) => {
+    const other = new DatabaseSync(path);
+    other.exec("BEGIN IMMEDIATE");
+    await assert.rejects(add(1), isUnavailable);
+    other.exec("ROLLBACK");
+    other.close();
+    await add(2);
+    assert.deepEqual(stored(), [2]);
+  },
+  30,
+);
+
+groupTest("begins nothing while it is paused, and pauses take turns", async ({ group, add, transactions }) => {
+  const order: string[] = [];
+  const release: (() => void)[] = [];
+  const hold = (name: string) =>
+    group.pause(async () => {
+      order.push(`${name} begins`);
+      await new Promise<void>((resolve) => release.push(resolve));
+      order.push(`${name} ends`);
+    });
+  const pauses = [hold("a"), hold("b")];
+  await new Promise(setImmediate);
+  const writing = add(1).then(() => order.push("written"));
+  for (let turn = 0; turn < 5; turn++) await new Promise(setImmediate);
+  assert.equal(transactions(), 0);
+  release[0]?.();
+  while (release.length < 2) await new Promise(setImmediate);
+  release[1]?.();
+  await Promise.all([...pauses, writing]);
+  assert.deepEqual(
+    order.filter((line) => line !== "written"),
+    ["a begins", "a ends", "b begins", "b ends"],
+  );
+});
+
+groupTest("closing answers what was called before and refuses what comes after", async ({ group, add, stored }) => {
+  const writing = Promise.all([add(1), add(2)]);
+  const closing = group.close();
+  await assert.rejects(add(3), isUnavailable);
+  await closing;
+  await writing;
+  assert.deepEqual(stored(), [1, 2]);
+});
