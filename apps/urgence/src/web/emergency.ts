@@ -41,7 +41,7 @@ export function emergencyBody({ view: given, ...rest }: EmergencyOptions): Html 
 ${who(options)}
 ${band(options)}
 ${view.has_profile ? empty : html`<p class="notice warn">${icon("warning")}<span>${t.view.noProfile}</span></p>`}
-<div class="columns">${vital.map((name) => section(name, options))}</div>
+<div class="columns vital">${vital.map((name) => section(name, options))}</div>
 <div class="columns">${positionPart(options)}${people(options)}</div>
 <div class="columns">${further.map((name) => section(name, options))}${whatMatters(options)}</div>
 ${view.pregnancy_expired === true ? html`<p class="muted">${t.view.pregnancyExpired}</p>` : empty}
@@ -66,7 +66,7 @@ function who({ view, t, language }: Shown): Html {
 ${identity.photo === undefined ? empty : html`<img src="${identity.photo}" alt="" width="72" height="72">`}
 <div><h1>${identity.name ?? t.view.unknownName}</h1>
 <p>${full !== "" && full !== identity.name ? html`${full} · ` : empty}${facts.join(" · ")}</p>
-${languages.length === 0 ? empty : html`<p class="small">${t.view.languages}: ${languages.map((code) => languageName(code, language)).join(", ")}</p>`}</div>
+${languages.length === 0 ? empty : html`<p class="small">${t.view.speaks(languages.map((code) => languageName(code, language)).join(", "))}</p>`}</div>
 ${blood(view, t)}
 </header>`;
 }
@@ -77,14 +77,20 @@ function blood({ sections }: EmergencyView, t: Dictionary): Html {
   return html`<p class="blood"><strong>${bloodGroupText(group.abo, group.rhesus).replace("-", "−")}</strong><span>${t.view.bloodNotice}</span></p>`;
 }
 
-function band({ view, t, language, now }: Shown): Html {
+export function band({
+  view,
+  t,
+  language,
+  now,
+}: Pick<Shown, "t" | "language" | "now"> & { readonly view: Pick<EmergencyView, "red_band"> }): Html {
   if (view.red_band.length === 0) {
     return html`<section class="band none" aria-labelledby="band"><h2 id="band">${t.band.title}</h2><p>${t.band.none} ${t.band.noneNot}</p></section>`;
   }
   return html`<section class="band" aria-labelledby="band"><h2 id="band">${icon("warning")}<span>${t.band.title}</span></h2>
 <ul>${view.red_band.map((entry) => {
-    const facts = [entry.detail, entry.derived ? t.band.derived : undefined].filter((fact) => fact !== undefined);
-    return html`<li><span class="kind">${bandLabel(entry.kind, t)}</span> <strong>${entry.text}</strong>${facts.length === 0 ? empty : html` <span class="detail">${facts.join(" · ")}</span>`} <span class="age">${age(entry, { t, language, now })}</span></li>`;
+    const seen = ago((now - Date.parse(entry.confirmed_at)) / 1000, language, t);
+    const facts = [entry.derived ? t.band.derived : undefined, seen].filter((fact) => fact !== undefined);
+    return html`<li><span class="kind">${bandLabel(entry.kind, t)}</span> <strong>${entry.text}</strong>${entry.detail === undefined ? empty : html` <span class="detail">${entry.detail}</span>`} <span class="age">${facts.join(" · ")}</span>${entry.stale ? html` <span class="tag warn">${t.view.stale}</span>` : empty}</li>`;
   })}</ul></section>`;
 }
 
@@ -164,8 +170,10 @@ function age(
 function people(options: Shown): Html {
   const { view, t, language } = options;
   const { contacts, gp } = view.sections;
+  const spoken = (entry: ViewItem<"contacts"> | ViewItem<"gp">) =>
+    "languages" in entry ? (entry.languages ?? []).map((code) => languageName(code, language)) : [];
   const person = (entry: ViewItem<"contacts"> | ViewItem<"gp">, what: string | undefined) =>
-    html`<li><strong>${entry.name}</strong>${what === undefined ? empty : html` <span class="detail">${what}</span>`}${"languages" in entry && entry.languages !== undefined ? html` <span class="detail">${entry.languages.map((code) => languageName(code, language)).join(", ")}</span>` : empty}${entry.phone === undefined ? empty : phoneLink(entry.phone, t)}</li>`;
+    html`<li><strong>${entry.name}</strong> <span class="detail">${[what, ...spoken(entry)].filter((fact) => fact !== undefined).join(" · ")}</span>${entry.phone === undefined ? empty : phoneLink(entry.phone, t)}</li>`;
   return html`<section class="facts" aria-labelledby="s-contacts"><h2 id="s-contacts">${icon("contacts")}<span>${t.sections.contacts.title}</span></h2>
 ${contacts.statement === "listed" ? html`<ul class="people">${contacts.items.map((entry) => person(entry, entry.relation))}</ul>` : statement(contacts as ViewSection, options)}
 ${gp.statement === "listed" ? html`<ul class="people">${gp.items.map((entry) => person(entry, t.sections.gp.short))}</ul>` : empty}</section>`;

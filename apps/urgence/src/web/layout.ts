@@ -26,6 +26,8 @@ export interface View {
   readonly width?: "narrow" | "wide";
   /** The navigation entry that is shown as current. */
   readonly section?: Section;
+  /** True: no navigation, so that what matters stands at the top. */
+  readonly compact?: boolean;
   /** True: nothing personal is on it and search engines may keep it. */
   readonly indexed?: boolean;
 }
@@ -49,7 +51,7 @@ export function layout(frame: Frame, view: View): Html {
 </head>
 <body>
 <a class="skip" href="#main">${t.site.skip}</a>
-${header(frame, view.section)}
+${header(frame, view)}
 <main id="main" tabindex="-1" class="${view.width ?? "regular"}">
 ${notice(frame)}
 ${view.body}
@@ -59,15 +61,15 @@ ${footer(t)}
 </html>`;
 }
 
-function header(frame: Frame, current: Section | undefined): Html {
+function header(frame: Frame, { section, compact = false }: View): Html {
   const { t, person } = frame;
-  const home = person === undefined ? "/" : person.responder ? "/responder" : "/me";
+  const home = person === undefined ? "/" : person.responder ? "/responder/lookup" : "/me";
   return html`<header class="site">
 <div class="bar">
 <a class="brand" href="${home}">${icon("logo")}<span>${t.site.name}</span></a>
 <div class="tools">${languageSwitch(frame)}${person === undefined ? empty : signOut(t, person.csrf)}</div>
 </div>
-${person === undefined ? empty : navigation(t, person.responder, current)}
+${person === undefined || compact ? empty : navigation(t, person.responder, section)}
 </header>`;
 }
 
@@ -75,7 +77,7 @@ function languageSwitch({ language, url }: Frame): Html {
   const others = languages.filter((other) => other !== language);
   return html`${others.map(
     (other) =>
-      html`<a class="language" href="${withLanguage(url, other)}" hreflang="${other}" lang="${other}">${languageNames[other]}</a>`,
+      html`<a class="language" href="${withLanguage(url, other)}" hreflang="${other}" lang="${other}"><span class="full">${languageNames[other]}</span><span class="code" aria-hidden="true">${other.toUpperCase()}</span></a>`,
   )}`;
 }
 

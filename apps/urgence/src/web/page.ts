@@ -187,7 +187,7 @@ async function serve({ deps, known, jar, access, handler, bodyLimit }: Serving, 
     if (chosen !== cookies.get(jar.name("lang"))) setCookies.push(jar.set("lang", chosen, { maxAge: 31_536_000 }));
     if (session === undefined || session.account.language === chosen) return;
     known.forget(sessionCookie);
-    await userApi().request("accounts", "PATCH", "/v1/me", { data: { language: chosen } });
+    await userApi().request("accounts", "PATCH", "/v1/me", { language: chosen });
   }
 
   function userApi(): Api {

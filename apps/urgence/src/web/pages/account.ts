@@ -88,7 +88,7 @@ function languagePart({ t, csrf, language }: SignedIn): Html {
 async function changeLanguage(page: SignedIn) {
   const language = asLanguage(page.form.text("language"));
   if (language === undefined) return accountView(page, { language: page.t.violations.invalid });
-  await page.api.request("accounts", "PATCH", "/v1/me", { data: { language } });
+  await page.api.request("accounts", "PATCH", "/v1/me", { language });
   page.forgetSession();
   return page.redirect("/me/account", "language", [page.cookies.set("lang", language, { maxAge: 31_536_000 })]);
 }
@@ -138,7 +138,7 @@ async function changePassword(page: SignedIn) {
     return accountView(page, fieldErrors(error, t, fieldOf));
   }
   page.forgetSession();
-  return page.redirect("/me/account", "passwordChanged");
+  return page.redirect("/signin/", "passwordChanged", [page.cookies.clear("session")]);
 }
 
 /** A wrong password or code is not an expired session: those answer with the number of missing or invalid credentials. */
@@ -276,7 +276,7 @@ async function stopMfa(page: SignedIn) {
     );
   }
   page.forgetSession();
-  return page.redirect("/me/account", "mfaOff");
+  return page.redirect("/signin/", "mfaOff", [page.cookies.clear("session")]);
 }
 
 // The end
@@ -302,6 +302,21 @@ ${postForm(
     },
     errors,
   ),
+  page.session.account.mfa
+    ? textField(
+        {
+          name: "totp",
+          label: t.form.otp,
+          hint: t.form.otpHint,
+          autocomplete: "one-time-code",
+          inputmode: "numeric",
+          required: true,
+          maxLength: 32,
+          className: "code",
+        },
+        errors,
+      )
+    : empty,
   confirmBox("confirm_account", words.confirm, errors),
   button(words.accountButton, { kind: "danger", icon: "trash" }),
 )}</section>`;
@@ -324,53 +339,70 @@ async function deleteProfile(page: SignedIn) {
 
 async function deleteAccount(page: SignedIn) {
   const { form, t } = page;
-  const password = form.secret("password");
+  const [password, totp] = [form.secret("password"), form.text("totp").replace(/\s/g, "")];
   const errors: Record<string, string> = {};
   if (password === "") errors.password = t.violations.required;
+  if (page.session.account.mfa && totp === "") errors.totp = t.violations.required;
   if (!form.has("confirm_account")) errors.confirm_account = t.deletePage.confirmNeeded;
   if (Object.keys(errors).length > 0) return deleteView(page, errors);
-  let receipt: unknown;
   try {
-    receipt = await page.api.data("accounts", "DELETE", "/v1/me", { password });
+    const receipt = await page.api.data<Receipt>("accounts", "DELETE", "/v1/me", {
+      password,
+      ...(totp === "" ? {} : { totp }),
+    });
+    page.forgetSession();
+    return receiptView(page, receipt);
   } catch (error) {
+    if (!(error instanceof ApiFailure)) throw error;
+    // A service is away: the erasure is on record and goes on by itself.
+    const pending = textOf(error.details.receipt);
+    if (pending !== undefined) return receiptView(page, { id: pending, state: "running", at: null, counts: {} });
+    if ("totp" in error.details) return deleteView(page, { totp: t.violations.otp });
     if (isWrongSecret(error)) return deleteView(page, { password: t.violations.current });
     return deleteView(
       page,
       fieldErrors(error, t, () => "password"),
     );
   }
-  page.forgetSession();
-  return receiptView(page, receipt);
 }
 
-function receiptView(page: SignedIn, receipt: unknown) {
+interface Receipt {
+  readonly id: string;
+  readonly state: "running" | "done";
+  readonly at: string | null;
+  readonly counts: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
+}
+
+function receiptView(page: SignedIn, { id, state, at, counts }: Receipt) {
   const { t, language } = page;
   const words = t.deletePage;
-  const loose = isRecord(receipt) ? receipt : {};
-  const rows = receiptRows(loose, t);
-  const number = textOf(loose.receipt) ?? textOf(loose.id) ?? textOf(loose.number);
-  const body = html`<h1>${words.receiptTitle}</h1><p class="lead">${words.receiptLead}</p>
+  const rows = receiptRows(counts, t);
+  const title = state === "done" ? words.receiptTitle : words.runningTitle;
+  const body = html`<h1>${title}</h1><p class="lead">${state === "done" ? words.receiptLead : words.runningLead}</p>
 <section class="card receipt"><dl class="facts-list">
-${number === undefined ? empty : html`<div><dt>${words.receiptNumber}</dt><dd><code class="break">${number}</code></dd></div>`}
-<div><dt>${words.receiptDate}</dt><dd>${dateTime(timeOf({ ...loose, at: loose.erased_at ?? loose.deleted_at ?? loose.at ?? page.now }), language)}</dd></div></dl>
-<h2>${words.receiptWhat}</h2>
+<div><dt>${words.receiptNumber}</dt><dd><code class="break">${id}</code></dd></div>
+<div><dt>${words.receiptDate}</dt><dd>${dateTime(at ?? page.now, language)}</dd></div></dl>
+${
+  rows.length === 0
+    ? empty
+    : html`<h2>${words.receiptWhat}</h2>
 <table><thead><tr><th scope="col">${words.receiptService}</th><th scope="col">${words.receiptItem}</th><th scope="col">${words.receiptCount}</th></tr></thead>
-<tbody>${rows.map(([service, item, count]) => html`<tr><th scope="row">${service}</th><td>${item}</td><td class="figure">${count}</td></tr>`)}</tbody></table></section>
+<tbody>${rows.map(([service, item, count]) => html`<tr><th scope="row">${service}</th><td>${item}</td><td class="figure">${count}</td></tr>`)}</tbody></table>`
+}</section>
 <p class="actions"><button type="button" class="secondary" data-print hidden>${icon("print")}<span>${t.view.print}</span></button>${linkButton("/", t.errors.home)}</p>`;
-  return page.farewell({ title: words.receiptTitle, body, width: "narrow" });
+  return page.farewell({ title, body, width: "narrow" });
 }
 
-/** `{services: {profiles: {profile: 1, …}}}` or a flatter receipt, as rows. */
+/** What went, by service, as rows. */
 function receiptRows(
-  receipt: Readonly<Record<string, unknown>>,
-  t: Dictionary,
+  counts: Receipt["counts"],
+  { deletePage: words }: Dictionary,
 ): readonly (readonly [string, string, number])[] {
-  const counts = [receipt.services, receipt.counts, receipt.erased, receipt.deleted].find(isRecord) ?? {};
-  const names = t.deletePage.services;
-  return Object.entries(counts).flatMap(([service, value]): (readonly [string, string, number])[] => {
-    const label = Object.hasOwn(names, service) ? names[service as keyof typeof names] : service;
-    if (typeof value === "number") return [[label, "", value]];
-    const entries = isRecord(value) ? Object.entries(isRecord(value.counts) ? value.counts : value) : [];
-    return entries.flatMap(([item, count]) => (typeof count === "number" ? [[label, item, count] as const] : []));
-  });
+  const label = (names: Readonly<Record<string, string>>, key: string) =>
+    Object.hasOwn(names, key) ? (names[key] ?? key) : key.replaceAll("_", " ");
+  return Object.entries(counts).flatMap(([service, items]) =>
+    Object.entries(items).flatMap(([item, count]) =>
+      typeof count === "number" ? [[label(words.services, service), label(words.items, item), count] as const] : [],
+    ),
+  );
 }

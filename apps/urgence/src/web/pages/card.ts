@@ -1,6 +1,6 @@
 /** The person's card: what it shows to whoever holds it, its QR code, and its end. And the page behind the code. */
 import { type Route, reply } from "rouage";
-import { sectionNames } from "../../services/profiles/schema.ts";
+import { type CardView, cardParts } from "../../services/profiles/card-view.ts";
 import { ApiFailure } from "../api.ts";
 import { button, checkbox, errorSummary, icon, message, postForm } from "../components.ts";
 import { type Html, html } from "../html.ts";
@@ -24,9 +24,6 @@ interface Card {
   readonly url?: string;
   readonly parts?: readonly string[];
 }
-
-/** What may be made public, besides the name: nothing that only serves care. */
-const publicParts = ["identity", ...sectionNames, "what_matters"] as const;
 
 const loadCard = (page: SignedIn) => page.api.find<Card>("profiles", "/v1/me/card");
 
@@ -55,7 +52,7 @@ function partsForm({ t, csrf }: SignedIn, chosen: readonly string[], label: stri
   return postForm(
     { action: "/me/card", csrf, className: "card no-print" },
     html`<fieldset><legend>${t.card.parts}</legend><p class="hint">${t.card.partsHint}</p><div class="grid">
-${publicParts.map((part) => checkbox("parts", t.sections[part].title, chosen.includes(part), part))}</div></fieldset>`,
+${cardParts.map((part) => checkbox("parts", t.sections[part].title, chosen.includes(part), part))}</div></fieldset>`,
     button(label),
   );
 }
@@ -69,15 +66,13 @@ ${postForm({ action: "/me/card/revoke", csrf }, button(t.card.revoke, { kind: "d
 
 async function save(page: SignedIn) {
   const chosen = page.form.all("parts");
-  const parts = publicParts.filter((part) => chosen.includes(part));
+  const parts = cardParts.filter((part) => chosen.includes(part));
   await page.api.request("profiles", "PUT", "/v1/me/card", { data: { parts } });
   return page.redirect("/me/card", "saved");
 }
 
 async function rotate(page: SignedIn) {
-  const card = await loadCard(page);
-  await page.api.request("profiles", "DELETE", "/v1/me/card");
-  await page.api.request("profiles", "PUT", "/v1/me/card", { data: { parts: card?.parts ?? [] } });
+  await page.api.request("profiles", "PUT", "/v1/me/card", { data: { rotate: true } });
   return page.redirect("/me/card", "rotated");
 }
 
@@ -89,10 +84,10 @@ async function revoke(page: SignedIn) {
 /** The page for whoever scanned the code; an API client gets the API's answer at the same address. */
 async function publicPage(page: Page) {
   const token = page.params.token ?? "";
-  const path = `/e/${encodeURIComponent(token)}`;
+  const path = `/v1/cards/${encodeURIComponent(token)}`;
   if (!wantsHtml(page.request.header("accept"))) return asJson(page, path);
   try {
-    const card = await page.service.data<Readonly<Record<string, unknown>>>("profiles", "GET", path);
+    const card = await page.service.data<CardView>("profiles", "GET", path);
     return page.view({ title: page.t.card.publicTitle, body: publicCard(card, page), width: "wide" });
   } catch (error) {
     if (error instanceof ApiFailure && [400, 404, 410].includes(error.status)) return gone(page);

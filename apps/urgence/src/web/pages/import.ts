@@ -1,11 +1,12 @@
 /** Importing a patient summary: upload, see what was understood and what was not, then save. */
 import type { Route } from "rouage";
-import { type Item, itemText, type SectionName, sectionNames } from "../../services/profiles/schema.ts";
+import type { ImportPreview } from "../../services/profiles/import/import.ts";
 import { ApiFailure, isRecord } from "../api.ts";
 import { back, button, errorSummary, type FieldErrors, fieldId, icon, message, postForm } from "../components.ts";
-import { attribute, empty, type Html, html } from "../html.ts";
+import { attribute, empty, html } from "../html.ts";
+import type { Dictionary } from "../i18n/dictionary.ts";
 import type { Pages, SignedIn } from "../page.ts";
-import { records, textOf } from "./records.ts";
+import { textOf } from "./records.ts";
 import { failing } from "./register.ts";
 
 /** Largest document, in bytes. */
@@ -28,7 +29,7 @@ async function preview(page: SignedIn) {
   const document = text === undefined ? undefined : parse(text);
   if (text === undefined || document === undefined) return uploadView(page, { document: t.importPage.unreadable });
   try {
-    const answer = await page.api.data("profiles", "POST", "/v1/me/import", document);
+    const answer = await page.api.data<ImportPreview>("profiles", "POST", "/v1/me/import", document);
     return previewView(page, answer, JSON.stringify(document));
   } catch (error) {
     if (error instanceof ApiFailure && [400, 413, 415, 422].includes(error.status)) {
@@ -77,21 +78,21 @@ ${errors.document === undefined ? empty : html`<p class="error" id="${id}-error"
   return page.view({ title: words.title, body, width: "narrow", section: "home", ...failing(errors) });
 }
 
-function previewView(page: SignedIn, answer: unknown, document: string) {
+function previewView(page: SignedIn, { understood, not_understood, conflicts }: ImportPreview, document: string) {
   const { t, csrf } = page;
   const words = t.importPage;
-  const result = isRecord(answer) ? answer : {};
-  const profile = isRecord(result.profile) ? result.profile : {};
-  const found = sectionNames
-    .map((name) => ({ name, items: itemsOf(profile[name]) }))
-    .filter(({ items }) => items.length > 0);
-  const count = found.reduce((sum, { items }) => sum + items.length, 0);
+  const bySection = Map.groupBy(understood, ({ section }) => section);
   const body = html`${back("/me/import", words.title)}<h1>${words.title}</h1>
-<section class="card" aria-labelledby="understood"><h2 id="understood">${icon("check")}<span>${words.understoodCount(count)}</span></h2>
+<section class="card" aria-labelledby="understood"><h2 id="understood">${icon("check")}<span>${words.understoodCount(understood.length)}</span></h2>
 <p class="hint">${words.adds}</p>
-${identityPart(profile.identity, page)}
-${found.map(({ name, items }) => html`<h3>${t.sections[name].title}</h3><ul>${items.map((item) => html`<li>${itemText(item) || t.sections[name].title}</li>`)}</ul>`)}</section>
-${notUnderstood(result, page)}
+${[...bySection].map(([section, entries]) => html`<h3>${sectionTitle(section, page)}</h3><ul>${entries.map(({ text }) => html`<li>${text}</li>`)}</ul>`)}</section>
+${conflicts.length === 0 ? empty : html`<section class="card" aria-labelledby="conflicts"><h2 id="conflicts">${icon("info")}<span>${words.conflicts}</span></h2><p>${words.conflictsText}</p><ul>${conflicts.map((conflict) => html`<li>${sectionTitle(String(conflict.section), page)}: ${said(conflict.imported)}</li>`)}</ul></section>`}
+${
+  not_understood.length === 0
+    ? message("good", html`<p>${words.nothingLost}</p>`)
+    : html`<section class="card" aria-labelledby="lost"><h2 id="lost">${icon("warning")}<span>${words.notUnderstood}</span></h2>
+<p>${words.notUnderstoodText}</p><ul lang="en">${not_understood.slice(0, 200).map(({ source, reason }) => html`<li>${source}: ${reason}</li>`)}</ul></section>`
+}
 ${postForm(
   { action: "/me/import/save", csrf },
   html`<input type="hidden" name="document" value="${document}">`,
@@ -100,26 +101,11 @@ ${postForm(
   return page.view({ title: words.title, body, section: "home" });
 }
 
-function itemsOf(section: unknown): readonly Item<SectionName>[] {
-  return isRecord(section) ? (records(section.items) as unknown as readonly Item<SectionName>[]) : [];
+/** The words of what a document says, whether an item or a single value. */
+function said(value: unknown): string {
+  return (isRecord(value) ? (textOf(value.text) ?? textOf(value.name)) : textOf(value)) ?? "–";
 }
 
-function identityPart(identity: unknown, { t }: SignedIn): Html {
-  if (!isRecord(identity)) return empty;
-  const line = [identity.given_names, identity.family_name, identity.birth_date].filter(textOf).join(" · ");
-  return line === "" ? empty : html`<h3>${t.sections.identity.title}</h3><p>${line}</p>`;
-}
-
-function notUnderstood(result: Readonly<Record<string, unknown>>, { t }: SignedIn): Html {
-  const words = t.importPage;
-  const lost = [result.not_understood, result.skipped, result.ignored].find(Array.isArray) as
-    | readonly unknown[]
-    | undefined;
-  if (lost === undefined || lost.length === 0) return message("good", html`<p>${words.nothingLost}</p>`);
-  const line = (entry: unknown) =>
-    isRecord(entry)
-      ? [entry.what, entry.resource, entry.path, entry.text, entry.reason].filter(textOf).join(" – ")
-      : String(entry);
-  return html`<section class="card" aria-labelledby="lost"><h2 id="lost">${icon("warning")}<span>${words.notUnderstood}</span></h2>
-<p>${words.notUnderstoodText}</p><ul>${lost.slice(0, 200).map((entry) => html`<li>${line(entry)}</li>`)}</ul></section>`;
+function sectionTitle(section: string, { t }: SignedIn): string {
+  return Object.hasOwn(t.sections, section) ? t.sections[section as keyof Dictionary["sections"]].title : section;
 }

@@ -28,8 +28,9 @@ import {
   textField,
 } from "../components.ts";
 import { emergencyBody } from "../emergency.ts";
-import { ago } from "../format.ts";
+import { ago, date } from "../format.ts";
 import { empty, type Html, html } from "../html.ts";
+import type { Language } from "../language.ts";
 import type { Page, Pages, SignedIn } from "../page.ts";
 import { blankRow, saveButton, sectionEditor } from "../profile/editor.ts";
 import { itemFields } from "../profile/fields.ts";
@@ -95,7 +96,7 @@ function partCard(page: SignedIn, profile: Profile, part: Part): Html {
   const answered = isAnswered(profile, part);
   const content =
     part === "identity"
-      ? html`<p>${identityLine(profile) || t.profile.empty}</p>`
+      ? html`<p>${identityLine(profile, page.language) || t.profile.empty}</p>`
       : part === "what_matters"
         ? html`<p class="clamp">${profile.what_matters ?? t.profile.empty}</p>`
         : sectionSummary(page, part, profile[part]);
@@ -113,10 +114,10 @@ export function isAnswered(profile: Profile, part: Part): boolean {
   return profile[part].statement !== "no-information";
 }
 
-function identityLine({ identity }: Profile): string {
-  return [identity.preferred_name ?? identity.given_names, identity.family_name, identity.birth_date]
-    .filter(Boolean)
-    .join(" · ");
+function identityLine({ identity }: Profile, language: Language = "en"): string {
+  const name = [identity.preferred_name ?? identity.given_names, identity.family_name].filter(Boolean).join(" ");
+  const birth = identity.birth_date === "unknown" ? undefined : identity.birth_date;
+  return [name, birth === undefined ? "" : date(birth, language)].filter((part) => part !== "").join(" · ");
 }
 
 function sectionSummary({ t, now, language }: SignedIn, name: SectionName, section: Section): Html {

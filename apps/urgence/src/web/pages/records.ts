@@ -73,8 +73,7 @@ ${
   entries.length === 0
     ? html`<p class="muted">${t.history.none}</p>`
     : html`<ol class="log">${entries.map((entry) => {
-        const parts = changedParts(entry, t);
-        return html`<li class="card"><h2>${actionLabel(textOf(entry.action), t)}</h2><p class="age">${dateTime(timeOf(entry), language)}</p>${parts === "" ? empty : html`<p>${t.history.parts}: ${parts}</p>`}</li>`;
+        return html`<li class="card"><h2>${actionLabel(textOf(entry.action), t)}</h2><p class="age">${dateTime(timeOf(entry), language)}</p>${changedParts(entry, t)}</li>`;
       })}</ol>`
 }`;
   return page.view({ title: t.history.title, body, section: "home" });
@@ -87,13 +86,23 @@ function actionLabel(action: string | undefined, t: Dictionary): string {
     : actions.update;
 }
 
-function changedParts(entry: Loose, t: Dictionary): string {
-  const names = [entry.parts, entry.sections, entry.changed].find(Array.isArray) ?? [];
-  const label = (name: unknown) => {
-    const part = String(name).split(".")[0] ?? "";
-    return Object.hasOwn(t.sections, part) ? t.sections[part as keyof Dictionary["sections"]].title : undefined;
-  };
-  return [...new Set((names as readonly unknown[]).map(label).filter((name) => name !== undefined))].join(", ");
+/** What changed, in the person's words where there are any. */
+function changedParts(entry: Loose, t: Dictionary): Html {
+  const { history: words } = t;
+  return html`<ul class="plain-list">${records(entry.changes).map((change) => {
+    const part = String(change.section);
+    const title = Object.hasOwn(t.sections, part) ? t.sections[part as keyof Dictionary["sections"]].title : part;
+    const details = [
+      [words.added, change.added],
+      [words.removed, change.removed],
+      [words.changed, records(change.changed).map(({ text }) => text)],
+      [words.confirmed, change.confirmed],
+    ].flatMap(([label, texts]) => {
+      const list = Array.isArray(texts) ? texts.filter(textOf) : [];
+      return list.length === 0 ? [] : [`${label}: ${list.join(", ")}`];
+    });
+    return html`<li><strong>${title}</strong>${details.length === 0 ? empty : html` <span class="detail">${details.join(" · ")}</span>`}</li>`;
+  })}</ul>`;
 }
 
 function exportView({ t, csrf, view }: SignedIn) {

@@ -174,5 +174,5 @@ ${emergencyBody({ view, position, language, t, now })}
 <p class="actions no-print">${linkButton(next, t.responder.another, { icon: "search" })}
 <button type="button" class="secondary" data-print hidden>${icon("print")}<span>${t.view.print}</span></button></p>
 <p class="muted small">${t.view.audit(audit)}</p>`;
-  return page.view({ title: t.view.title, body, width: "wide", section: "lookup" });
+  return page.view({ title: t.view.title, body, width: "wide", section: "lookup", compact: true });
 }

@@ -43,7 +43,8 @@ async function signin(page: Page) {
   if (Object.keys(errors).length > 0) return signinView(page, errors, asked);
   let made: NewSession;
   try {
-    const body = { email, password, ...(totp === "" ? {} : { totp }) };
+    const client = page.request.header("user-agent")?.slice(0, 1000);
+    const body = { email, password, ...(totp === "" ? {} : { totp }), ...(client === undefined ? {} : { client }) };
     made = await page.service.data<NewSession>("accounts", "POST", "/internal/browser-sessions", body);
   } catch (error) {
     if (!(error instanceof ApiFailure) || ![400, 401, 403].includes(error.status)) throw error;
