@@ -112,7 +112,7 @@ export async function startService(declaration: ServiceDeclaration, options: Sta
     });
     registerServiceMetrics(metrics, face.running);
 
-    const stopTasks = await startTasks(declaration.tasks ?? [], context);
+    const stopTasks = await startTasks(options.tasks === false ? [] : (declaration.tasks ?? []), context);
     let stopped: Promise<void> | undefined;
     const service: Service = {
       name,
