@@ -36,9 +36,18 @@ test("the answer is the same whether the address has an account, waits for one, 
   await using accounts = await startAccounts();
   await register(accounts);
   const bob = { ...ada, email: "bob@example.org" };
-  const fresh = await accounts.request("POST", "/v1/accounts", bob);
-  const waiting = await accounts.request("POST", "/v1/accounts", bob);
-  const existing = await accounts.request("POST", "/v1/accounts", { ...ada, password: "another long password" });
+  const work: number[] = [];
+  const post = async (body: object) => {
+    const [hashes, position] = [accounts.hashes(), await accounts.service.storage.position()];
+    const answer = await accounts.request("POST", "/v1/accounts", body);
+    work.push(accounts.hashes() - hashes);
+    assert.ok((await accounts.service.storage.position()) > position, "something was committed");
+    return answer;
+  };
+  const fresh = await post(bob);
+  const waiting = await post(bob);
+  const existing = await post({ ...ada, password: "another long password" });
+  assert.deepEqual(work, [1, 1, 1]);
   for (const answer of [waiting, existing]) {
     assert.equal(answer.status, fresh.status);
     assert.deepEqual(answer.body, fresh.body);

@@ -26,6 +26,17 @@ test("an unknown user and a wrong password get one 401, the same body and header
   }
 });
 
+test("an unknown user, an unconfirmed one and a wrong password cost the same: one hash each", async () => {
+  await using accounts = await startAccounts();
+  await register(accounts);
+  await accounts.request("POST", "/v1/accounts", { ...ada, email: "waiting@example.org" });
+  for (const email of [ada.email, "nobody@example.org", "waiting@example.org"]) {
+    const before = accounts.hashes();
+    await accounts.request("POST", "/v1/sessions", { email, password: "wrong" });
+    assert.equal(accounts.hashes() - before, 1, email);
+  }
+});
+
 test("the answer to a sign-in has the token under its old name and its new ones", async () => {
   await using accounts = await startAccounts();
   await register(accounts);

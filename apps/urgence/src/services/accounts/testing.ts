@@ -30,6 +30,8 @@ export interface TestAccounts extends AsyncDisposable {
   readonly call: ServiceCall;
   readonly admin: AccountsAdmin;
   readonly mails: TestMail[];
+  /** How often a pepper was asked for: once for each password hashed or compared, and once more where a hash's age is looked at. */
+  readonly hashes: () => number;
   /** Every line logged, as JSON. */
   readonly lines: string[];
   /** Mailer behaviour: throws what this returns, when it returns something. */
@@ -51,7 +53,20 @@ export const ada = { email: "ada@example.org", phone: "+33 6 39 98 10 01", passw
 export async function startAccounts({ storage = "memory", doors = {} }: TestOptions = {}): Promise<TestAccounts> {
   const folder = await mkdtemp(join(tmpdir(), "urgence-accounts-"));
   const clock = manualClock();
-  let identity = await openIdentity({ folder: join(folder, "keys"), clock });
+  let hashes = 0;
+  const open = async (): Promise<Identity> => {
+    const { pepper, ...rest } = await openIdentity({ folder: join(folder, "keys"), clock });
+    const find = (id: string) => {
+      hashes += 1;
+      return pepper.find(id);
+    };
+    const active = () => {
+      hashes += 1;
+      return pepper.active();
+    };
+    return { ...rest, pepper: { ...pepper, find, active } };
+  };
+  let identity = await open();
   const mails: TestMail[] = [];
   const seen = new Set<TestMail>();
   const lines: string[] = [];
@@ -100,6 +115,7 @@ export async function startAccounts({ storage = "memory", doors = {} }: TestOpti
     call,
     admin: accountsAdmin(call),
     mails,
+    hashes: () => hashes,
     lines,
     failMail: () => undefined,
     async request(method, path, body, token) {
@@ -126,7 +142,7 @@ export async function startAccounts({ storage = "memory", doors = {} }: TestOpti
     async restart() {
       await service.stop();
       // Nothing in memory is kept, the set of revoked sessions included.
-      identity = await openIdentity({ folder: join(folder, "keys"), clock });
+      identity = await open();
       service = await start();
     },
     async [Symbol.asyncDispose]() {
