@@ -58,14 +58,18 @@ try {
     headers: { "content-type": "application/json" },
     body: JSON.stringify({ data: kitten }),
   });
-  const { data } = await created.json();
-  const read = await (await fetch(`${origin}/v1/kittens/${data.id}`)).json();
+  const { data } = (await created.json()) as Answer;
+  const read = (await (await fetch(`${origin}/v1/kittens/${data.id}`)).json()) as Answer;
   if (created.status !== 201 || read.data.name !== kitten.name)
     throw new Error("the README's service did not keep a kitten");
   process.stdout.write(`${tarball}: ${subpaths.length} subpaths import, the README's service runs\n`);
 } finally {
   server?.kill("SIGKILL");
   rmSync(folder, { recursive: true, force: true });
+}
+
+interface Answer {
+  readonly data: { readonly id: string; readonly name: string };
 }
 
 function serviceOfReadme(): string {

@@ -58,10 +58,10 @@ export const urgenceSettingsSchema = Type.Object({
   }),
   trusted_proxies: Type.Integer({
     minimum: 0,
-    maximum: 8,
+    maximum: 16,
     default: 0,
     description:
-      "How many reverse proxies stand in front; the client's address is taken that many steps from the end of `X-Forwarded-For`.",
+      "How many reverse proxies stand in front. The client's address is then the entry that the outermost of them appended to `X-Forwarded-For`.",
   }),
   aml_secret: Type.Optional(
     Type.String({

@@ -72,6 +72,8 @@ export interface StartOptions {
   readonly file?: string | undefined;
   /** Used when the declaration names no authentication; the CLI's development mode gives one. */
   readonly fallbackAuthentication?: readonly AuthenticationPolicy[];
+  /** False: nothing runs in the background; for commands beside a running service. Default true. */
+  readonly tasks?: boolean;
   readonly clock?: Clock;
   readonly log?: Logger;
   readonly metrics?: Metrics;

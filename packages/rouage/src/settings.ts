@@ -14,6 +14,8 @@ export interface Settings {
   readonly project_docs: string;
   /** Public origin such as `https://urgence.example`; default: taken from each request. */
   readonly public_origin: string | undefined;
+  /** Reverse proxies in front whose `X-Forwarded-For` entries are believed. */
+  readonly trusted_proxies: number;
   readonly http_api_version: string;
   readonly error_info_link: string | undefined;
   /** JSON file served at `__version__`; absent: a document made from name and version. */

@@ -87,9 +87,8 @@ export function cardRoutes({ context, cards, deps }: CardRoutesOptions): readonl
         });
       },
     }),
-    route("GET", "/e/{token}", {
+    route("GET", "/cards/{token}", {
       access: [everyone],
-      unversioned: true,
       secretPath: true,
       important: true,
       tag: "card",

@@ -21,6 +21,9 @@ import { exampleInput, testNow } from "./testing.ts";
 const zouzou: TestCaller = { id: "0198f000-0000-7000-8000-000000000001", roles: ["person"] };
 const other: TestCaller = { id: "0198f000-0000-7000-8000-000000000002", roles: ["person"] };
 const access: TestCaller = { id: "service:access", roles: ["service"] };
+/** The API behind the address that is printed on a card. */
+const cardApi = (path: string) => path.replace(/^\/e\//, "/v1/cards/");
+
 const data = new URL("../../../tests/data/", import.meta.url);
 
 // biome-ignore lint/suspicious/noExplicitAny: answers are read by path, and a wrong path fails the test
@@ -217,7 +220,7 @@ for (const kind of storageKinds) {
     assert.equal(url, `https://urgence.example/e/${token}`);
     assert.ok(Buffer.from(token, "base64url").length * 8 >= 128);
 
-    const closed = await w.send(undefined, "GET", path);
+    const closed = await w.send(undefined, "GET", cardApi(path));
     assert.equal(closed.status, 200);
     assert.deepEqual([closed.body.data.initials, closed.body.data.sections], ["Z. V.", {}]);
     for (const secret of ["Vautrinelle", "Pénicilline", "Xarelto", "1958", "+336"])
@@ -226,7 +229,7 @@ for (const kind of storageKinds) {
     assert.match(closed.headers.get("cache-control") ?? "", /no-store/);
 
     await w.send(zouzou, "PUT", "/v1/me/card", { data: { parts: ["allergies", "identity"] } });
-    const open = await w.send(undefined, "GET", path);
+    const open = await w.send(undefined, "GET", cardApi(path));
     assert.deepEqual(Object.keys(open.body.data.sections), ["allergies"]);
     assert.deepEqual(
       open.body.data.red_band.map((entry: { kind: string }) => entry.kind),
@@ -261,12 +264,12 @@ for (const kind of storageKinds) {
     const second = (await w.send(zouzou, "PUT", "/v1/me/card", { data: { rotate: true } })).body.data;
     assert.notEqual(second.token, first.token);
     assert.deepEqual(second.parts, ["allergies"]);
-    assert.equal((await w.send(undefined, "GET", second.path)).status, 200);
+    assert.equal((await w.send(undefined, "GET", cardApi(second.path))).status, 200);
     assert.equal((await w.send(zouzou, "DELETE", "/v1/me/card")).status, 200);
     assert.equal((await w.send(zouzou, "DELETE", "/v1/me/card")).status, 404);
     const answers = [];
     for (const token of [first.token, second.token, "A".repeat(24), "x", "x".repeat(4000)]) {
-      const { status, text, headers } = await w.send(undefined, "GET", `/e/${token}`);
+      const { status, text, headers } = await w.send(undefined, "GET", `/v1/cards/${token}`);
       answers.push(`${status} ${text} ${headers.get("x-robots-tag")}`);
     }
     assert.equal(new Set(answers).size, 1);
@@ -285,7 +288,7 @@ for (const kind of storageKinds) {
     const { path } = (await w.send(zouzou, "PUT", "/v1/me/card", { data: { parts: ["allergies"] } })).body.data;
     for (const state of [true, false]) {
       broken = state;
-      const answer = await w.send(undefined, "GET", path);
+      const answer = await w.send(undefined, "GET", cardApi(path));
       assert.equal(answer.status, 503);
       assert.ok(!answer.text.includes("nicilline"));
     }
@@ -295,7 +298,7 @@ for (const kind of storageKinds) {
     await using w = await world(kind, { views: 3 });
     const { path } = (await w.send(zouzou, "PUT", "/v1/me/card", { data: {} })).body.data;
     const web: TestCaller = { id: "service:web", roles: ["service"] };
-    const from = (address: string) => w.send(web, "GET", path, undefined, { "x-client-address": address });
+    const from = (address: string) => w.send(web, "GET", cardApi(path), undefined, { "x-client-address": address });
     for (let view = 0; view < 3; view += 1) assert.equal((await from("203.0.113.1")).status, 200);
     const refused = await from("203.0.113.1");
     assert.equal(refused.status, 429);
@@ -351,7 +354,7 @@ for (const kind of storageKinds) {
     assert.equal((await w.send(zouzou, "GET", "/v1/me/profile")).status, 404);
     assert.equal((await w.send(zouzou, "GET", "/v1/me/card")).status, 404);
     assert.deepEqual((await w.send(zouzou, "GET", "/v1/me/history")).body.data, []);
-    assert.equal((await w.send(undefined, "GET", path)).status, 404);
+    assert.equal((await w.send(undefined, "GET", cardApi(path))).status, 404);
     assert.equal((await w.send(other, "GET", "/v1/me/profile")).status, 200);
 
     const internal = await w.send(access, "DELETE", `/internal/people/${other.id}`);
@@ -402,7 +405,7 @@ test("the log contains neither medical facts nor tokens", async () => {
   await w.send(zouzou, "PUT", "/v1/me/profile", { data: exampleInput });
   await w.send(zouzou, "PUT", "/v1/me/profile", { data: { ...exampleInput, identity: { family_name: 7 } } });
   const { token, path } = (await w.send(zouzou, "PUT", "/v1/me/card", { data: { parts: ["allergies"] } })).body.data;
-  await w.send(undefined, "GET", path);
+  await w.send(undefined, "GET", cardApi(path));
   await w.send(zouzou, "GET", "/v1/me/export");
   await w.send(zouzou, "DELETE", "/v1/me/profile");
   const text = lines.join("\n");
@@ -433,7 +436,7 @@ test("every violation of a profile is named with its path", async () => {
 test("the routes are described, the internal ones are not", async () => {
   await using w = await world("memory:");
   const document = JSON.stringify(w.service.openapi());
-  for (const path of ["/me/profile", "/me/history", "/me/import", "/me/card", "/e/{token}"])
+  for (const path of ["/me/profile", "/me/history", "/me/import", "/me/card", "/cards/{token}"])
     assert.ok(document.includes(path), path);
   assert.ok(!document.includes("/internal/"));
 });

@@ -1,0 +1,73 @@
+/** `start`: runs Urgence until it is told to stop, with the demonstration on an empty store. */
+import { join } from "node:path";
+import { systemClock } from "rouage";
+import { run } from "rouage/runtime/node";
+import { startUrgence, type Urgence } from "../app.ts";
+import { type Demo, demoCode, describeDemo, forgetDemoWith, loadDemo, makeDemo, saveDemo } from "../demo.ts";
+import { readUrgenceSettings, type UrgenceSettings } from "../settings.ts";
+import type { Command } from "./commands.ts";
+import { UsageError } from "./usage-error.ts";
+
+export const startCommand: Command = {
+  usage: "",
+  summary: "Runs Urgence (the default).",
+  options: {},
+  async run({ positionals, environment }) {
+    if (positionals.length > 0) throw new UsageError("start takes no arguments");
+    const settings = readUrgenceSettings(environment);
+    const isDemo = wantsDemo(settings, environment);
+    const urgence = await startUrgence(settings);
+    const demo = isDemo ? await openDemo(urgence, settings).catch((error) => abandon(urgence, error)) : undefined;
+    const { origin } = await run(stoppingAll(urgence, demo?.close));
+    if (demo !== undefined)
+      process.stderr.write(describeDemo(demo.demo, settings.public_origin ?? origin, demoCode(demo.demo, systemClock)));
+    return 0;
+  },
+};
+
+/** Made-up people with printed passwords have no place beside real ones. */
+function wantsDemo({ demo }: UrgenceSettings, environment: Readonly<Record<string, string | undefined>>): boolean {
+  const isProduction = environment.NODE_ENV === "production";
+  if (isProduction && demo === true)
+    throw new UsageError("URGENCE_DEMO=true is refused with NODE_ENV=production: the demonstration prints passwords");
+  return demo ?? !isProduction;
+}
+
+export function demoFile({ storage }: Pick<UrgenceSettings, "storage">): string | undefined {
+  return storage.startsWith("sqlite:") ? join(storage.slice("sqlite:".length), "demo.json") : undefined;
+}
+
+/** The demonstration of an earlier start, or a new one when the store is empty; undefined beside real people. */
+async function openDemo(
+  urgence: Urgence,
+  settings: UrgenceSettings,
+): Promise<{ readonly demo: Demo; readonly close: () => Promise<void> } | undefined> {
+  const file = demoFile(settings);
+  const kept = file === undefined ? undefined : await loadDemo(file);
+  if (kept === undefined && (await urgence.service("accounts").storage.position()) > 0) return undefined;
+  const demo = kept ?? (await makeDemo(urgence, systemClock));
+  if (file === undefined) return { demo, close: async () => {} };
+  if (kept === undefined) await saveDemo(file, demo);
+  return { demo, close: forgetDemoWith(urgence, file, demo) };
+}
+
+async function abandon(urgence: Urgence, error: unknown): Promise<never> {
+  await urgence.stop();
+  throw error;
+}
+
+/** The door, whose stop ends everything. */
+function stoppingAll({ door, stop }: Urgence, closeDemo: (() => Promise<void>) | undefined): Parameters<typeof run>[0] {
+  return {
+    name: door.name,
+    version: door.version,
+    context: door.context,
+    handle: door.handle,
+    metrics: door.metrics,
+    drain: door.drain,
+    async stop() {
+      await closeDemo?.();
+      await stop();
+    },
+  };
+}

@@ -1,0 +1,24 @@
+/** `verify`: checks the whole audit chain, its signatures and its daily roots. */
+import { systemClock } from "rouage";
+import { openSigningKeys } from "rouage/auth";
+import { openStorage } from "rouage/storage";
+import { auditKeys, openPlace } from "../app.ts";
+import { verifyAudit } from "../services/access/verify-audit.ts";
+import { readUrgenceSettings } from "../settings.ts";
+import type { Command } from "./commands.ts";
+
+export const verifyCommand: Command = {
+  usage: "",
+  summary: "Checks the audit chain; the exit code is 1 when anything in it was changed. Urgence may be running.",
+  options: {},
+  async run({ environment }) {
+    const settings = readUrgenceSettings(environment);
+    if (settings.storage === "memory:") throw new Error("memory: keeps nothing that could be verified");
+    const place = await openPlace(settings);
+    const keys = await openSigningKeys({ folder: place.keys, purpose: auditKeys });
+    await using storage = await openStorage(place.storage("access"), { clock: systemClock });
+    const report = await verifyAudit(storage, keys.jwks());
+    process.stdout.write(`${JSON.stringify(report, null, 2)}\n`);
+    return report.ok ? 0 : 1;
+  },
+};
