@@ -28,7 +28,7 @@ const layers: readonly { readonly name: string; readonly files: RegExp }[] = [
 const problems: string[] = [];
 const root = "packages/rouage/src/";
 const files = globSync(["packages/*/src/**/*.ts", "apps/*/src/**/*.ts"]).filter(
-  (file) => !/\.(test|types\.test)\.ts$/.test(file),
+  (file) => !/\.(test|types\.test|fixture)\.ts$|(^|\/)(fixture|testing)\.ts$/.test(file),
 );
 const imports = files.flatMap(importsOf);
 
