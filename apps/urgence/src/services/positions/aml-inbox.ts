@@ -34,6 +34,11 @@ interface Waiting {
 }
 
 export function amlInbox({ storage, call, clock, log }: AmlInboxOptions): AmlInbox {
+  let defined: Promise<void> | undefined;
+  const ready = () => {
+    defined ??= storage.define([{ resource: inboxList, indexes: [], unique: [] }]);
+    return defined;
+  };
   const keyOf = (id: string) => ({ resource: inboxList, parent: "", id });
 
   async function deliver(id: string, { phone_hash, position }: Waiting, requestId?: string): Promise<void> {
@@ -64,6 +69,7 @@ export function amlInbox({ storage, call, clock, log }: AmlInboxOptions): AmlInb
 
   return {
     async accept(phone_hash, position, requestId) {
+      await ready();
       const id = randomUUIDv7();
       const waiting: Waiting = { phone_hash, position, until: clock.now() + inboxLifetimeMs };
       await storage.commit([
@@ -77,6 +83,7 @@ export function amlInbox({ storage, call, clock, log }: AmlInboxOptions): AmlInb
       }
     },
     async retry() {
+      await ready();
       const gone: string[] = [];
       for await (const entry of storage.scan(inboxList, { tombstones: true })) {
         if (entry.kind === "tombstone") {

@@ -16,7 +16,7 @@ import {
 import type { Storage } from "rouage/storage";
 import type { ServiceCall } from "../../shared/client.ts";
 import { type SlidingWindow, slidingWindow } from "../../shared/sliding-window.ts";
-import { type AmlInbox, amlInbox, inboxList } from "./aml-inbox.ts";
+import { type AmlInbox, amlInbox } from "./aml-inbox.ts";
 import { amlHandler } from "./aml-route.ts";
 import { withFormats } from "./formats.ts";
 import { completePosition, type Position, positionSchema } from "./position.ts";
@@ -141,10 +141,9 @@ function amlRoutes(deps: PositionsDeps, context: ServiceContext, inbox: AmlInbox
 function retention(inboxOf: (context: ServiceContext) => AmlInbox): BackgroundTask {
   return {
     name: "position-retention",
-    async start(context) {
+    start(context) {
       const { storage, clock, log } = context;
       const inbox = inboxOf(context);
-      await storage.define([{ resource: inboxList, indexes: [], unique: [] }]);
       let running: Promise<unknown> | undefined;
       const sweep = () => {
         running ??= Promise.all([eraseExpired(storage, clock), inbox.retry()])

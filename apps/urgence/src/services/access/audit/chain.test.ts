@@ -134,6 +134,34 @@ for (const kind of storageKinds)
       assert.ok(a?.subject !== undefined && a.subject === b?.subject);
     });
 
+    test("verifies while entries are appended", async () => {
+      await using context = await setUp(kind);
+      let appended = 0;
+      const more = async () => void (await context.chain.append(draft(++appended)));
+      await more();
+      const source = storedChain(context.storage);
+      // New entries arrive after the head is read, between the entries, and before the head is read again.
+      const busy: ChainSource = {
+        ...source,
+        async head() {
+          await more();
+          const head = await source.head();
+          await more();
+          return head;
+        },
+        async *entries() {
+          for await (const entry of source.entries()) {
+            yield entry;
+            if (appended < 10) await more();
+          }
+          await more();
+        },
+      };
+      const report = await verifyChain(busy, verify);
+      assert.deepEqual(report.problems, []);
+      assert.ok(report.entries >= 3 && report.entries < appended);
+    });
+
     test("signs a root for each finished day, once", async () => {
       await using context = await setUp(kind);
       await context.chain.append(draft(1));
@@ -312,6 +340,12 @@ describe("an altered chain", () => {
       (altered) => void altered.segments.pop(),
       (altered) => {
         altered.head = undefined;
+      },
+      (altered) => {
+        const last = altered.entries.at(-1)?.entry;
+        const { hash: previous = genesis, ...entry } = last ?? assert.fail();
+        const more = sealed({ ...entry, seq: entry.seq + 1, previous });
+        altered.entries.push({ id: entryId(more.seq), entry: more });
       },
       (altered) => {
         altered.roots[1] = { ...(altered.roots[1] as DayRoot), hash: genesis };

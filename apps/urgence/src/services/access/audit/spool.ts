@@ -2,7 +2,6 @@
  * Where audit entries of levels 2 and 3 wait when the store cannot take them: a file of signed lines in a folder only this user may
  * enter, synced to the disk before the answer goes out. Each line names the one before it, so that a removed line shows.
  */
-import { randomUUIDv7 } from "node:crypto";
 import { type FileHandle, mkdir, open, readdir, readFile, rename, unlink } from "node:fs/promises";
 import { join } from "node:path";
 import { sha256 } from "./canonical.ts";
@@ -58,7 +57,7 @@ export async function openSpool({ folder, sign, verify }: AuditSpoolOptions): Pr
     file = undefined;
     previous = genesis;
     const names = await pending(folder);
-    if (names.includes(current)) await rename(join(folder, current), join(folder, `draining-${randomUUIDv7()}.jsonl`));
+    if (names.includes(current)) await rename(join(folder, current), join(folder, nextName(names)));
     return (await pending(folder)).sort();
   };
 
@@ -101,6 +100,12 @@ export async function openSpool({ folder, sign, verify }: AuditSpoolOptions): Pr
         file = undefined;
       }),
   };
+}
+
+/** Numbered, so that what was written first is drained first. */
+function nextName(names: readonly string[]): string {
+  const numbers = names.map((name) => Number(/^draining-(\d+)\.jsonl$/.exec(name)?.[1] ?? 0));
+  return `draining-${String(Math.max(0, ...numbers) + 1).padStart(9, "0")}.jsonl`;
 }
 
 async function pending(folder: string): Promise<string[]> {

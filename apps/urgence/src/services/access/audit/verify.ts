@@ -77,6 +77,9 @@ export async function verifyChain(source: ChainSource, verify: AuditVerifier): P
   if (archived > 0 && archivedRoot?.hash !== previous)
     problem("segment", archived, "the archived segment does not end with the root of its last day");
 
+  // Entries may be added meanwhile: the head of now must lie within what is read, the head of afterwards not before its end.
+  const before = await source.head();
+  let hashAtHead: string | undefined;
   let entries = 0;
   for await (const { id, entry } of source.entries()) {
     if (entry === undefined || !Number.isSafeInteger(entry.seq)) {
@@ -98,23 +101,23 @@ export async function verifyChain(source: ChainSource, verify: AuditVerifier): P
     expected = Math.max(expected, entry.seq) + 1;
     // An altered entry is reported once: what follows is compared with what it claims to be.
     previous = entry.hash;
+    if (entry.seq === before?.seq) hashAtHead = entry.hash;
   }
   if (sealedTo >= expected) problem("missing", expected, `the signed roots reach to position ${sealedTo}`);
 
-  const head = await source.head();
-  if (head === undefined) {
-    if (expected > 1 || archived > 0) problem("head", expected - 1, "the signed head is missing");
-  } else {
+  const last = expected - 1;
+  const after = await source.head();
+  if (after === undefined && last > 0) problem("head", last, "the signed head is missing");
+  const checkHead = (head: ChainHead | undefined, inPlace: boolean, hash: string | undefined) => {
+    if (head === undefined) return;
     if (!verify(head)) problem("head", head.seq, "the head is not signed");
-    if (head.seq !== expected - 1 || head.hash !== previous)
-      problem(
-        "head",
-        Math.min(head.seq, expected),
-        `the head names position ${head.seq}, the chain ends at ${expected - 1}`,
-      );
-  }
+    if (!inPlace || hash !== head.hash)
+      problem("head", Math.min(head.seq, expected), `the head names position ${head.seq}, the chain ends at ${last}`);
+  };
+  checkHead(before, before !== undefined && before.seq <= last, before?.seq === last ? previous : hashAtHead);
+  checkHead(after, after !== undefined && after.seq >= last, after?.seq === last ? previous : after?.hash);
 
   const broken = problems.length === 0 ? undefined : Math.min(...problems.map(({ position }) => position));
-  const unsealed = Math.max(0, expected - 1 - sealedTo);
+  const unsealed = Math.max(0, last - sealedTo);
   return { ok: problemCount === 0, entries, archived, roots, unsealed, broken, problems, problemCount };
 }
