@@ -67,5 +67,6 @@ export {
   type SettingsProblem,
   type SettingsSources,
 } from "./settings/read.ts";
+export { type SettingRow, settingsMarkdown, settingsTable } from "./settings/table.ts";
 export type { Settings } from "./settings.ts";
 export { type Logger, silentLogger } from "./telemetry/log.ts";

@@ -29,7 +29,7 @@ export function settingsTable(schema: TObject = settingsSchema): readonly Settin
 export function settingsMarkdown(schema: TObject = settingsSchema): string {
   const rows = settingsTable(schema).map(
     ({ key, expected, initial, description }) =>
-      `| \`${key}\` | ${cell(expected)} | ${initial === undefined ? "" : `\`${cell(initial)}\``} | ${cell(description)} |`,
+      `| \`${key}\` | ${cell(expected.replace(/ matching (.+)$/, " matching `$1`"))} | ${initial === undefined ? "" : `\`${cell(initial)}\``} | ${cell(description)} |`,
   );
   return ["| setting | value | default | meaning |", "|---|---|---|---|", ...rows].join("\n");
 }
