@@ -7,7 +7,7 @@ import { describe } from "./me-routes.ts";
 import { commitContext, type Parts } from "./parts.ts";
 import { addressOf } from "./public-routes.ts";
 import { browserSignInBody, cookieBody, emailBody, findPersonBody, provisionBody, rolesBody } from "./schemas.ts";
-import { accessToken, amrOf, endSession, endSessions, sessionData } from "./sessions.ts";
+import { accessToken, amrOf, endSession, endSessions, makeRoomForSession, sessionData } from "./sessions.ts";
 import { signIn, wrongCredentials } from "./sign-in.ts";
 import { provision } from "./sign-up.ts";
 import type { StoredAccount } from "./store.ts";
@@ -64,6 +64,7 @@ export function internalRoutes(parts: Parts, maintain: Maintenance): readonly Ro
         const { client, ...credentials } = context.body;
         const { stored, amr } = await signIn(parts, credentials, addressOf(context), context.signal);
         const change = { requestId: context.requestId, principal: stored.id };
+        await makeRoomForSession(parts, stored.id);
         const { secret, session } = await browser.start(stored.id, sessionData(amr, client), [], change);
         return { data: { cookie: secret, ...(await pageSession(stored, session)) } };
       },

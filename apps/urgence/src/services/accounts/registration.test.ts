@@ -143,6 +143,18 @@ test("mails that strangers cause are throttled, for unknown addresses too", asyn
   }
 });
 
+test("one network address can't make us write to the whole world", async () => {
+  await using accounts = await startAccounts({ mailsPerAddress: 3 });
+  const statuses = [];
+  for (let n = 0; n < 6; n += 1) {
+    const body = { email: `person-${n}@example.org` };
+    statuses.push(
+      (await accounts.call("accounts", "POST", "/v1/passwords/reset", { body, address: "192.0.2.1" })).status,
+    );
+  }
+  assert.deepEqual(statuses, [202, 202, 202, 202, 429, 429]);
+});
+
 test("sign-up does not wait for the mail server, and the mail comes when the server is back", async () => {
   await using accounts = await startAccounts({ storage: "sqlite" });
   accounts.failMail = () => new Error("down, and it says ada@example.org");

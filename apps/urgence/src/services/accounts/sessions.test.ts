@@ -135,3 +135,15 @@ test("a service's token is nobody's account", async () => {
   const { token } = await accounts.identity.mint("profiles");
   assert.equal(await statusOfMe(accounts, token), 403);
 });
+
+test("an account has at most fifty sessions: the one used longest ago ends", async () => {
+  await using accounts = await startAccounts();
+  await register(accounts);
+  const first = await signIn(accounts);
+  accounts.clock.advance(1000);
+  let last = first;
+  for (let n = 0; n < 50; n += 1) last = await signIn(accounts);
+  assert.equal(await statusOfMe(accounts, first.access_token), 401);
+  const { body } = await accounts.request("GET", "/v1/me/sessions", undefined, last.access_token);
+  assert.equal(body.data.length, 50);
+});

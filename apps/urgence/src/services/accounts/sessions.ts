@@ -61,8 +61,18 @@ export async function startApiSession(
   data: SessionData,
   context: CommitContext,
 ) {
+  await makeRoomForSession(parts, id);
   const { token, family } = await parts.refresh.issue(id, data, [], context);
   return tokenAnswer(await accessToken(parts, id, account, family.id, data.amr), token);
+}
+
+/** Sessions one account may have; a further sign-in ends the one used longest ago. */
+const mostSessions = 50;
+
+export async function makeRoomForSession(parts: Parts, account: string): Promise<void> {
+  const sessions = [...(await listSessions(parts, account))].sort((a, b) => (a.used < b.used ? -1 : 1));
+  for (const { id } of sessions.slice(0, Math.max(0, sessions.length - mostSessions + 1)))
+    await endSession(parts, account, id, "revoked");
 }
 
 export async function listSessions({ refresh, browser }: Parts, account: string): Promise<readonly SessionInfo[]> {

@@ -46,11 +46,16 @@ export interface TestAccounts extends AsyncDisposable {
 export interface TestOptions {
   readonly storage?: "memory" | "sqlite";
   readonly doors?: Partial<Record<ServiceName, (request: Request) => Promise<Response>>>;
+  readonly mailsPerAddress?: number;
 }
 
 export const ada = { email: "ada@example.org", phone: "+33 6 39 98 10 01", password: "analytical engine" };
 
-export async function startAccounts({ storage = "memory", doors = {} }: TestOptions = {}): Promise<TestAccounts> {
+export async function startAccounts({
+  storage = "memory",
+  doors = {},
+  ...limits
+}: TestOptions = {}): Promise<TestAccounts> {
   const folder = await mkdtemp(join(tmpdir(), "urgence-accounts-"));
   const clock = manualClock();
   let hashes = 0;
@@ -94,6 +99,7 @@ export async function startAccounts({ storage = "memory", doors = {} }: TestOpti
       mailer,
       call: registry.callsFrom("accounts"),
       passwordCost: { memory: 64, passes: 1 },
+      ...limits,
     }).start({
       settings: { storage: storage === "memory" ? "memory:" : `sqlite:${join(folder, "accounts.db")}` },
       clock,

@@ -1,0 +1,128 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { manualClock, ServiceError, silentLogger } from "rouage";
+import { openStorage } from "rouage/storage";
+import { MailError, type Mailer, type MailMessage } from "../../mail/mail.ts";
+import { mailDefinition, outbox, type PendingMail } from "./outbox.ts";
+import { until } from "./testing.ts";
+
+async function setup(send: (message: MailMessage) => Promise<void>, limit?: number) {
+  const clock = manualClock();
+  const storage = await openStorage("memory:", { clock });
+  await storage.define([mailDefinition]);
+  const mailer: Mailer = { send, forget: async () => 0, async [Symbol.asyncDispose]() {} };
+  const box = outbox({ storage, mailer, clock, log: silentLogger, ...(limit === undefined ? {} : { limit }) });
+  const stop = new AbortController();
+  const mail: PendingMail = {
+    account: "a",
+    to: "ada@example.org",
+    kind: "verification",
+    language: "en",
+    code: "123456",
+    expires: clock.now() + 900_000,
+  };
+  const waiting = () => storage.count({ resource: "mail", parent: "" });
+  return { clock, storage, box, stop, mail, waiting, [Symbol.asyncDispose]: () => storage.close() };
+}
+
+test("a mail that failed is tried again, later each time, until it is taken", async () => {
+  let tries = 0;
+  await using context = await setup(async () => {
+    tries += 1;
+    if (tries < 4) throw new MailError("not now", true);
+  });
+  const { clock, storage, box, stop, mail, waiting } = context;
+  await storage.commit([box.change(mail)]);
+  const running = box.run(stop.signal);
+  for (const [seen, pause] of [
+    [1, 1000],
+    [2, 2000],
+    [3, 4000],
+  ] as const) {
+    await until(() => tries === seen, `try ${seen}`);
+    await until(
+      async () =>
+        (
+          await storage.list(
+            { resource: "mail", parent: "" },
+            {
+              sort: [{ field: "id", direction: "ascending" }],
+              limit: 1,
+              filter: { kind: "compare", field: "attempts", operator: "eq", value: seen },
+            },
+          )
+        ).length === 1,
+      "the record of the try",
+    );
+    clock.advance(pause - 1);
+    box.kick();
+    await new Promise(setImmediate);
+    assert.equal(tries, seen, "not before its time");
+    clock.advance(1);
+    box.kick();
+  }
+  await until(async () => (await waiting()) === 0, "an empty queue");
+  assert.equal(tries, 4);
+  stop.abort();
+  await running;
+});
+
+test("a mail that is refused for good, or too old, is given up", async () => {
+  let tries = 0;
+  await using context = await setup(async () => {
+    tries += 1;
+    throw new MailError("no such person", false);
+  });
+  const { clock, storage, box, stop, mail, waiting } = context;
+  await storage.commit([box.change(mail), box.change({ ...mail, expires: clock.now() })]);
+  const running = box.run(stop.signal);
+  await until(async () => (await waiting()) === 0, "an empty queue");
+  assert.equal(tries, 1);
+  stop.abort();
+  await running;
+});
+
+test("one mail that hangs does not hold up the next four", async () => {
+  const sent: string[] = [];
+  const hang = Promise.withResolvers<void>();
+  await using context = await setup(async ({ to }) => {
+    if (to.startsWith("slow")) await hang.promise;
+    sent.push(to);
+  });
+  const { storage, box, stop, mail } = context;
+  const names = ["slow", "b", "c", "d", "e"];
+  await storage.commit(names.map((name) => box.change({ ...mail, to: `${name}@example.org` })));
+  const running = box.run(stop.signal);
+  await until(() => sent.length === 4, "four mails");
+  hang.resolve();
+  await until(() => sent.length === 5, "the slow one");
+  stop.abort();
+  await running;
+});
+
+test("a mail whose account is erased while it is being sent does not come back", async () => {
+  const gate = Promise.withResolvers<void>();
+  let started = false;
+  await using context = await setup(async () => {
+    started = true;
+    await gate.promise;
+    throw new MailError("not now", true);
+  });
+  const { storage, box, stop, mail, waiting } = context;
+  await storage.commit([box.change(mail)]);
+  const running = box.run(stop.signal);
+  await until(() => started, "the try");
+  await storage.erase(await box.waitingFor("a"));
+  gate.resolve();
+  stop.abort();
+  await running;
+  assert.equal(await waiting(), 0);
+});
+
+test("the queue is bounded: too many waiting mails are a 503", async () => {
+  await using context = await setup(async () => {}, 2);
+  const { storage, box, mail } = context;
+  await box.makeRoom();
+  await storage.commit([box.change(mail), box.change(mail)]);
+  await assert.rejects(box.makeRoom(), (error: unknown) => ServiceError.is(error) && error.code === "unavailable");
+});
