@@ -2,7 +2,7 @@
  * Where audit entries of levels 2 and 3 wait when the store cannot take them: a file of signed lines in a folder only this user may
  * enter, synced to the disk before the answer goes out. Each line names the one before it, so that a removed line shows.
  */
-import { type FileHandle, mkdir, open, readdir, readFile, rename, unlink } from "node:fs/promises";
+import { chmod, type FileHandle, mkdir, open, readdir, readFile, rename, unlink } from "node:fs/promises";
 import { join } from "node:path";
 import { sha256 } from "./canonical.ts";
 import { type AuditDraft, genesis } from "./entry.ts";
@@ -43,6 +43,7 @@ const current = "audit-spool.jsonl";
 
 export async function openSpool({ folder, sign, verify }: AuditSpoolOptions): Promise<AuditSpool> {
   await mkdir(folder, { recursive: true, mode: 0o700 });
+  await chmod(folder, 0o700);
   let file: FileHandle | undefined;
   let previous = genesis;
   let waiting = (await pending(folder)).length > 0;
@@ -57,7 +58,7 @@ export async function openSpool({ folder, sign, verify }: AuditSpoolOptions): Pr
     file = undefined;
     previous = genesis;
     const names = await pending(folder);
-    if (names.includes(current)) await rename(join(folder, current), join(folder, nextName(names)));
+    if (names.includes(current)) await rename(join(folder, current), join(folder, nextName(await readdir(folder))));
     return (await pending(folder)).sort();
   };
 
@@ -102,9 +103,9 @@ export async function openSpool({ folder, sign, verify }: AuditSpoolOptions): Pr
   };
 }
 
-/** Numbered, so that what was written first is drained first. */
+/** Numbered, so that what was written first is drained first, and nothing kept is overwritten. */
 function nextName(names: readonly string[]): string {
-  const numbers = names.map((name) => Number(/^draining-(\d+)\.jsonl$/.exec(name)?.[1] ?? 0));
+  const numbers = names.map((name) => Number(/^draining-(\d+)\./.exec(name)?.[1] ?? 0));
   return `draining-${String(Math.max(0, ...numbers) + 1).padStart(9, "0")}.jsonl`;
 }
 
