@@ -48,7 +48,7 @@ for (const storage of ["memory", "sqlite"] as const) {
       profiles: { profiles: 1, cards: 2 },
       positions: { positions: 7 },
       access: { pseudonymised: 3 },
-      accounts: { accounts: 1, sessions: 0, mails: 0 },
+      accounts: { accounts: 1, sessions: 2, mails: 0, mail_copies: 1 },
     });
     assert.equal((await accounts.request("GET", "/v1/me", undefined, access_token)).status, 401);
     assert.equal((await accounts.request("POST", "/v1/sessions/refresh", { refresh_token })).status, 401);
@@ -137,7 +137,7 @@ for (const failure of ["answers 500", "throws", "hangs up"] as const)
     const done = (await receipt()).body.data;
     assert.equal(done.state, "done");
     assert.deepEqual(done.counts.positions, { positions: 1 });
-    assert.deepEqual(done.counts.accounts, { accounts: 1, sessions: 0, mails: 0 });
+    assert.deepEqual(done.counts.accounts, { accounts: 1, sessions: 1, mails: 0, mail_copies: 1 });
     assert.equal(asked, 2);
     assert.deepEqual(await filesContain(accounts.folder, ada.email), []);
   });

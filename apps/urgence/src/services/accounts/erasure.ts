@@ -38,6 +38,8 @@ interface ErasureRecord {
   readonly finished: number | null;
   /** A second look was taken. */
   readonly swept: boolean;
+  /** What accounts itself held when it began. */
+  readonly own: Counts;
   readonly counts: Readonly<Record<string, Counts>>;
 }
 
@@ -74,23 +76,20 @@ export function erasures(parts: Parts): Erasures {
       started: clock.now(),
       finished: null,
       swept: false,
+      own: await countOwn(account),
       counts: {},
     };
-    try {
-      await store.update(
-        account,
-        (stored) =>
-          stored.account.status === "erasing"
-            ? undefined
-            : {
-                account: { ...stored.account, status: "erasing" },
-                also: [put(account, record, { kind: "absent" }), event(account, "account.erasing")],
-              },
-        context,
-      );
-    } catch (error) {
-      if (!ServiceError.is(error) || error.code !== "conflict") throw error;
-    }
+    await store.update(
+      account,
+      (stored) =>
+        stored.account.status === "erasing"
+          ? undefined
+          : {
+              account: { ...stored.account, status: "erasing" },
+              also: [put(account, record, { kind: "absent" }), event(account, "account.erasing")],
+            },
+      context,
+    );
     parts.identity.revocations.revoke({ kind: "sub", id: account });
   }
 
@@ -101,70 +100,67 @@ export function erasures(parts: Parts): Erasures {
     return countsOf(answer.body);
   }
 
+  /** Stores what was reached, with changes for the same commit. */
+  async function save(
+    account: string,
+    progress: Partial<ErasureRecord>,
+    also: readonly Change[] = [],
+  ): Promise<ErasureRecord> {
+    const current = await load(account);
+    if (current === undefined) throw new Error("the erasure's record is gone");
+    const { revision, ...record } = current;
+    const next = { ...record, ...progress };
+    await storage.commit([put(account, next, { kind: "revision", revision }), ...also]);
+    return next;
+  }
+
   async function run(account: string): Promise<Receipt> {
-    let record = await load(account);
+    const record = await load(account);
     if (record === undefined) throw new Error("no erasure is recorded");
     if (record.state === "done") return receiptOf(record);
-    const save = async (change: Partial<ErasureRecord>, also: readonly Change[] = []) => {
-      const current = await load(account);
-      if (current === undefined) throw new Error("the erasure's record is gone");
-      const { revision, ...rest } = current;
-      const next = { ...rest, ...change };
-      await storage.commit([put(account, next, { kind: "revision", revision }), ...also]);
-      record = { ...next, revision };
-    };
 
-    const failed: string[] = [];
-    await Promise.all(
-      services
-        .filter((service) => record?.counts[service] === undefined)
-        .map(async (service) => [service, await callService(service, account)] as const)
-        .map((step) =>
-          step.catch((error: unknown) => {
-            log.warn({ err: error }, "a step of an erasure failed and is tried again");
-            return undefined;
-          }),
-        ),
-    ).then(async (results) => {
-      const done = Object.fromEntries(results.filter((result) => result !== undefined));
-      failed.push(
-        ...services.filter((service) => record?.counts[service] === undefined && done[service] === undefined),
-      );
-      await save({ counts: { ...record?.counts, ...done } });
-    });
-    if (failed.length > 0) throw unfinished(record.receipt);
+    const open = services.filter((service) => record.counts[service] === undefined);
+    const answers = await Promise.allSettled(open.map((service) => callService(service, account)));
+    const counts: Record<string, Counts> = { ...record.counts };
+    for (const [index, answer] of answers.entries()) {
+      const service = open[index] ?? "";
+      if (answer.status === "fulfilled") counts[service] = answer.value;
+      else log.warn({ err: answer.reason, service }, "a step of an erasure failed and is tried again");
+    }
+    await save(account, { counts });
+    if (services.some((service) => counts[service] === undefined)) throw unfinished(record.receipt);
 
-    if (record.counts.accounts === undefined)
-      await save({ counts: { ...record.counts, accounts: await countOwn(account) } });
-    await eraseOwn(account);
-    await save({ state: "done", finished: clock.now() }, [event(account, "account.deleted")]);
+    counts.accounts = { ...record.own, mail_copies: await eraseOwn(account) };
+    const finish = { state: "done", finished: clock.now(), counts } as const;
+    const done = await save(account, finish, [event(account, "account.deleted")]);
     log.info({ receipt: record.receipt }, "a person was erased");
-    return receiptOf(record);
+    return receiptOf(done);
   }
 
   async function countOwn(account: string): Promise<Counts> {
     const sessions = await listSessions(parts, account);
     const mails = await parts.outbox.waitingFor(account);
-    return {
-      accounts: (await store.get(account)) === undefined ? 0 : 1,
-      sessions: sessions.length,
-      mails: mails.length,
-    };
+    return { accounts: 1, sessions: sessions.length, mails: mails.length };
   }
 
-  async function eraseOwn(account: string): Promise<void> {
+  /** Answers how many copies of mails the carrier forgot. */
+  async function eraseOwn(account: string): Promise<number> {
     await endSessions(parts, account, "revoked");
     const stored = await store.get(account);
     // Mails first: afterwards nobody knows the address.
     const scopes: EraseScope[] = [...(await parts.outbox.waitingFor(account))];
+    await parts.outbox.withdraw(account);
+    let copies = 0;
     if (stored !== undefined) {
-      for (const address of [stored.account.email, ...stored.account.former_emails]) await deps.mailer.forget(address);
+      for (const address of [stored.account.email, ...stored.account.former_emails])
+        copies += await deps.mailer.forget(address);
       parts.signInThrottle.forget(stored.account.email_hash);
     }
     const lists = ["code", "session", parts.refresh.definition.resource, parts.browser.definition.resource];
     scopes.push(...lists.map((resource) => ({ resource, parent: account })));
     scopes.push({ resource: "account", parent: "", id: account });
     await storage.erase(scopes);
+    return copies;
   }
 
   /** One run at a time for each account. */
@@ -186,10 +182,7 @@ export function erasures(parts: Parts): Erasures {
   /** Requests admitted just before the account was closed may have written since. */
   async function secondLook(account: string): Promise<void> {
     for (const service of services) await callService(service, account);
-    const record = await load(account);
-    if (record === undefined) return;
-    const { revision, ...rest } = record;
-    await storage.commit([put(account, { ...rest, swept: true }, { kind: "revision", revision })]);
+    await save(account, { swept: true });
   }
 
   return {

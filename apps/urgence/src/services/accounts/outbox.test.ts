@@ -119,6 +119,34 @@ test("a mail whose account is erased while it is being sent does not come back",
   assert.equal(await waiting(), 0);
 });
 
+test("withdrawing takes back what waits and waits for what is being sent", async () => {
+  const gate = Promise.withResolvers<void>();
+  const sent: string[] = [];
+  await using context = await setup(async ({ to }) => {
+    await gate.promise;
+    sent.push(to);
+  });
+  const { storage, box, stop, mail, waiting } = context;
+  const six = Array.from({ length: 6 }, () => box.change(mail));
+  await storage.commit([...six, box.change({ ...mail, account: "b", to: "other@example.org" })]);
+  const running = box.run(stop.signal);
+  await new Promise(setImmediate);
+  let withdrawn = false;
+  const withdrawing = box.withdraw("a").then(() => {
+    withdrawn = true;
+  });
+  await until(async () => (await waiting()) === 1, "the other account's mail alone");
+  assert.equal(withdrawn, false);
+  gate.resolve();
+  await withdrawing;
+  const before = sent.filter((to) => to === mail.to).length;
+  await until(() => sent.includes("other@example.org"), "the other account's mail");
+  assert.equal(sent.filter((to) => to === mail.to).length, before);
+  assert.ok(before <= 5);
+  stop.abort();
+  await running;
+});
+
 test("the queue is bounded: too many waiting mails are a 503", async () => {
   await using context = await setup(async () => {}, 2);
   const { storage, box, mail } = context;

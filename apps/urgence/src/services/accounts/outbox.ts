@@ -27,6 +27,8 @@ export interface Outbox {
   kick(): void;
   /** Keys of what waits for one account. */
   waitingFor(account: string): Promise<readonly ObjectKey[]>;
+  /** Takes back what waits for one account, and waits for what is being sent; afterwards nothing more goes out. */
+  withdraw(account: string): Promise<void>;
   /** Sends until the signal aborts; resolves when the mail under way is done. */
   run(signal: AbortSignal): Promise<void>;
 }
@@ -49,6 +51,7 @@ const longestPauseMs = 60_000;
 
 export function outbox({ storage, mailer, clock, log, limit = 10_000 }: OutboxOptions): Outbox {
   let wake = Promise.withResolvers<void>();
+  const flights = new Set<{ readonly account: string; readonly done: Promise<void> }>();
 
   /** Sends what is due; answers when the next mail is, if any waits. */
   async function sendDue(signal: AbortSignal): Promise<number | undefined> {
@@ -68,10 +71,36 @@ export function outbox({ storage, mailer, clock, log, limit = 10_000 }: OutboxOp
           if (entry.kind !== "object") return;
           const mail = JSON.parse(entry.body) as StoredMail;
           if (mail.due > clock.now()) return;
-          await settle({ ...list, id: entry.id }, entry.revision, mail, await attempt(mail, entry.id, signal));
+          await tracked(mail.account, () => process(entry.id, mail, signal));
         }),
       );
     }
+  }
+
+  async function waitingFor(account: string): Promise<readonly ObjectKey[]> {
+    const entries = await storage.list(list, {
+      filter: { kind: "compare", field: "account", operator: "eq", value: account },
+      sort: [{ field: "id", direction: "ascending" }],
+      limit: 10_000,
+    });
+    return entries.map(({ id }) => ({ ...list, id }));
+  }
+
+  async function tracked(account: string, work: () => Promise<void>): Promise<void> {
+    const flight = { account, done: work() };
+    flights.add(flight);
+    try {
+      await flight.done;
+    } finally {
+      flights.delete(flight);
+    }
+  }
+
+  async function process(id: string, mail: StoredMail, signal: AbortSignal): Promise<void> {
+    const key = { ...list, id };
+    // It may have been withdrawn since the list was read.
+    const entry = await storage.get(key);
+    if (entry?.kind === "object") await settle(key, entry.revision, mail, await attempt(mail, id, signal));
   }
 
   async function attempt(mail: StoredMail, id: string, signal: AbortSignal): Promise<"done" | "again"> {
@@ -118,14 +147,19 @@ export function outbox({ storage, mailer, clock, log, limit = 10_000 }: OutboxOp
       logBody: false,
     }),
     kick: () => wake.resolve(),
-    async waitingFor(account) {
-      const entries = await storage.list(list, {
-        filter: { kind: "compare", field: "account", operator: "eq", value: account },
-        sort: [{ field: "id", direction: "ascending" }],
-        limit: 10_000,
-      });
-      return entries.map(({ id }) => ({ ...list, id }));
+    async withdraw(account) {
+      for (const key of await waitingFor(account)) {
+        try {
+          await storage.commit([{ kind: "delete", key, expect: { kind: "any" } }]);
+        } catch (error) {
+          // Sent meanwhile.
+          if (!(error instanceof CommitConflict)) throw error;
+        }
+      }
+      const own = [...flights].filter((flight) => flight.account === account);
+      await Promise.allSettled(own.map((flight) => flight.done));
     },
+    waitingFor,
     async run(signal) {
       const stop = () => wake.resolve();
       signal.addEventListener("abort", stop);
