@@ -68,7 +68,7 @@ each("form[data-guard]", (form) => {
 // A form is sent once, however often a glove taps the button.
 addEventListener("submit", (event) => {
   const form = event.target;
-  if (event.defaultPrevented || form.action.endsWith("/me/export")) return;
+  if (event.defaultPrevented || form.getAttribute("action") === "/me/export") return;
   if (form.dataset.sent) event.preventDefault();
   form.dataset.sent = "yes";
 });

@@ -1,0 +1,277 @@
+/** Every page for everybody: WCAG 2.2 AA in both languages, small screens, large text, keyboard alone, no script. */
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import type { Browser, Page } from "playwright-core";
+import {
+  accessibilityFaults,
+  authenticator,
+  contrastFaults,
+  launch,
+  overflow,
+  password,
+  register,
+  type Site,
+  screenshot,
+  signIn,
+  startSite,
+  visit,
+} from "./browser.ts";
+
+let site: Site;
+let browser: Browser;
+let totp: ReturnType<typeof authenticator>;
+/** Sessions to start from: signing in costs a second of hashing. */
+let ada: Awaited<ReturnType<Awaited<ReturnType<typeof visit>>["context"]["storageState"]>>;
+let remi: typeof ada;
+
+before(async () => {
+  [site, browser] = await Promise.all([startSite(), launch()]);
+  await using person = await visit(browser, site.origin);
+  await register(person.page, site, "ada@example.org", "06 39 98 12 34");
+  await signIn(person.page, "ada@example.org");
+  await fill(person.page);
+  ada = await person.context.storageState();
+  await site.app.admin.createAccount({
+    email: "remi@example.org",
+    password,
+    language: "en",
+    roles: ["responder"],
+    verified: true,
+  });
+  await using worker = await visit(browser, site.origin);
+  await signIn(worker.page, "remi@example.org");
+  await worker.page.goto("/me/account");
+  await worker.page.locator("form[action='/me/account/mfa'] button").click();
+  totp = authenticator(await worker.page.locator("main code").innerText());
+  await worker.page.fill("[name=code]", totp.generate());
+  await worker.page.locator("form[action='/me/account/mfa/confirm'] button").click();
+  await worker.page.waitForSelector(".codes");
+  remi = await worker.context.storageState();
+});
+after(async () => {
+  await browser?.close();
+  await site?.[Symbol.asyncDispose]();
+});
+
+/** A profile with something of everything that pages show differently. */
+async function fill(page: Page): Promise<void> {
+  await page.goto("/me/profile/allergies?add=1");
+  await page.locator("[name='items.0.text']").fill("Penicillin");
+  await page.locator("[name='items.0.severity']").selectOption("life-threatening");
+  await save(page);
+  await page.goto("/me/profile/operations");
+  await page.locator("[value='none-known']").check();
+  await save(page);
+  await page.goto("/me/profile/contacts?add=1");
+  await page.locator("[name='items.0.name']").fill("Charles");
+  await page.locator("[name='items.0.phone']").fill("+33639980000");
+  await save(page);
+  await page.goto("/me/card");
+  await page.locator("form[action='/me/card'] button").click();
+  await page.goto("/me/position");
+  await page.fill("[name=latitude]", "48.8566");
+  await page.fill("[name=longitude]", "2.3522");
+  await page.locator("form[action='/me/position'] button").click();
+  await page.waitForURL(/done=positionSent/);
+}
+
+async function save(page: Page): Promise<void> {
+  await page.locator("main .actions button[value=save]").click();
+  await page.waitForURL(/done=saved/);
+}
+
+const openPages = [
+  "/",
+  "/signup/",
+  "/signin/",
+  "/confirm",
+  "/forgot",
+  "/reset",
+  "/privacy",
+  "/e/nothing-here",
+  "/no-such-page",
+];
+const personPages = [
+  "/me",
+  "/me/profile",
+  "/me/profile/identity",
+  "/me/profile/what_matters",
+  ...[
+    "alerts",
+    "allergies",
+    "conditions",
+    "medications",
+    "devices",
+    "blood_group",
+    "pregnancy",
+    "directives",
+    "contacts",
+    "gp",
+  ].map((section) => `/me/profile/${section}?add=1`),
+  "/me/rescuer-view",
+  "/me/import",
+  "/me/card",
+  "/me/position",
+  "/me/access-log",
+  "/me/history",
+  "/me/export",
+  "/me/account",
+  "/me/delete",
+];
+
+for (const [language, colorScheme] of [
+  ["en", "light"],
+  ["fr", "dark"],
+  ["fr", "light"],
+] as const) {
+  test(`every page meets WCAG 2.2 AA and fits 360 pixels: ${language}, ${colorScheme}`, async () => {
+    const found: string[] = [];
+    const look = async (page: Page, name: string) => {
+      found.push(...(await accessibilityFaults(page)).map((fault) => `${name} ${fault}`));
+      if ((await page.locator(".emergency").count()) > 0)
+        found.push(...(await contrastFaults(page)).map((fault) => `${name} ${fault}`));
+      const wider = await overflow(page);
+      if (wider > 0) found.push(`${name} is ${wider} pixels too wide`);
+      const lang = await page.locator("html").getAttribute("lang");
+      if (lang !== language) found.push(`${name} says lang=${lang}`);
+      await screenshot(page, `${name.replace(/\W+/g, "-") || "welcome"}-${language}-${colorScheme}`);
+    };
+    for (const [state, paths] of [
+      [undefined, openPages],
+      [ada, personPages],
+      [remi, ["/responder", "/responder/lookup"]],
+    ] as const) {
+      await using guest = await visit(browser, site.origin, {
+        colorScheme,
+        ...(state === undefined ? {} : { storageState: state }),
+      });
+      for (const path of paths) {
+        await guest.page.goto(`${path}${path.includes("?") ? "&" : "?"}lang=${language}`);
+        await look(guest.page, path);
+      }
+      if (state === remi) {
+        await lookUp(guest.page);
+        await look(guest.page, "/emergency");
+      }
+      assert.deepEqual(guest.complaints, []);
+    }
+    assert.deepEqual(found, []);
+  });
+}
+
+async function lookUp(page: Page): Promise<void> {
+  await page.fill("[name=identifier]", "+33639981234");
+  await page.fill("[name=incident]", "2026-0042");
+  await page.locator("form[action='/responder/lookup'] button[type=submit]").click();
+  await page.waitForSelector(".emergency");
+}
+
+test("a form that is refused says why, at its fields, and loses nothing", async () => {
+  await using guest = await visit(browser, site.origin);
+  const { page } = guest;
+  await page.goto("/signup/");
+  await page.fill("[name=email]", "not an address");
+  await page.fill("[name=phone]", "12");
+  await page.fill("[name=password]", "short");
+  await page.locator("main form button").click();
+  await page.waitForSelector("#summary");
+  assert.equal(await page.evaluate("document.activeElement.id"), "summary");
+  assert.equal(await page.locator("#summary li a").count(), 3);
+  assert.equal(await page.locator("[aria-invalid=true]").count(), 3);
+  assert.equal(await page.inputValue("[name=email]"), "not an address");
+  assert.equal(await page.inputValue("[name=password]"), "");
+  assert.match(await page.title(), /^Error: /);
+  assert.deepEqual(await accessibilityFaults(page), []);
+});
+
+test("pages fit at twice the size: as a zoom of the browser, and as larger text alone", async () => {
+  const paths = ["/", "/me", "/me/profile", "/me/profile/allergies", "/me/rescuer-view", "/me/card", "/me/account"];
+  await using zoomed = await visit(browser, site.origin, { storageState: ada, viewport: { width: 320, height: 400 } });
+  await using large = await visit(browser, site.origin, { storageState: ada, viewport: { width: 640, height: 800 } });
+  const found: string[] = [];
+  for (const path of paths) {
+    await zoomed.page.goto(path);
+    if ((await overflow(zoomed.page)) > 0) found.push(`${path} zoomed by ${await overflow(zoomed.page)}`);
+    await large.page.goto(path);
+    await large.page.evaluate("document.documentElement.style.fontSize = '225%'");
+    if ((await overflow(large.page)) > 0) found.push(`${path} large text by ${await overflow(large.page)}`);
+  }
+  assert.deepEqual(found, []);
+});
+
+test("sign-in and lookup need no more than a keyboard", async () => {
+  await using guest = await visit(browser, site.origin, { viewport: { width: 1280, height: 800 } });
+  const { page } = guest;
+  await page.goto("/signin/?next=/responder/lookup");
+  await page.keyboard.press("Tab");
+  assert.equal(await page.evaluate("document.activeElement.className"), "skip");
+  await page.keyboard.press("Enter");
+  await tabTo(page, "email");
+  await page.keyboard.type("remi@example.org");
+  await tabTo(page, "password");
+  await page.keyboard.type(password);
+  await tabTo(page, "totp");
+  await page.keyboard.type(totp.generate({ timestamp: Date.now() + 30_000 }));
+  await page.keyboard.press("Enter");
+  await page.waitForURL((url) => url.pathname === "/responder/lookup");
+  await tabTo(page, "identifier");
+  await page.keyboard.type("06 39 98 12 34");
+  await tabTo(page, "incident");
+  await page.keyboard.type("2026-0042");
+  await page.keyboard.press("Enter");
+  await page.waitForSelector(".emergency");
+  assert.match(await page.locator("main").innerText(), /Penicillin/);
+});
+
+async function tabTo(page: Page, name: string): Promise<void> {
+  for (let presses = 0; presses < 30; presses++) {
+    await page.keyboard.press("Tab");
+    if ((await page.evaluate("document.activeElement.name")) === name) return;
+  }
+  assert.fail(`${name} cannot be reached with the tab key`);
+}
+
+test("everything works without a script", async () => {
+  await using guest = await visit(browser, site.origin, { storageState: ada, javaScriptEnabled: false });
+  const { page } = guest;
+  await page.goto("/me/profile/conditions?add=1");
+  await page.locator("[name='items.0.text']").fill("Asthma");
+  await page.locator("button[value=add]").click();
+  await page.locator("[name='items.1.text']").fill("Not this one");
+  await page.locator("button[value='remove-1']").click();
+  assert.equal(await page.locator("[name='items.0.text']").inputValue(), "Asthma");
+  assert.equal(await page.locator("[name='items.1.text']").count(), 0);
+  await save(page);
+  assert.match(await page.locator("#part-conditions").locator("..").innerText(), /Asthma/);
+  await page.goto("/me/position?lang=en");
+  assert.equal(await page.locator("[data-locate]").isVisible(), false);
+  await page.fill("[name=latitude]", "45,75");
+  await page.fill("[name=longitude]", "4,85");
+  await page.locator("form[action='/me/position'] button").click();
+  await page.waitForURL(/done=positionSent/);
+  assert.match(await page.locator("main").innerText(), /45\.75000, 4\.85000[\s\S]*entered by hand/);
+});
+
+test("unsaved changes are not lost by a careless tap", async () => {
+  await using guest = await visit(browser, site.origin, { storageState: ada });
+  const { page } = guest;
+  await page.goto("/me/profile/what_matters");
+  await page.fill("[name=what_matters]", "My dog is at home alone");
+  const asked = page.waitForEvent("dialog");
+  const leaving = page.locator("main .back a").click({ noWaitAfter: true });
+  const dialog = await asked;
+  assert.equal(dialog.type(), "beforeunload");
+  await dialog.dismiss();
+  await leaving;
+  assert.equal(await page.inputValue("[name=what_matters]"), "My dog is at home alone");
+});
+
+test("all script of a page is under 20 KB", async () => {
+  await using guest = await visit(browser, site.origin, { storageState: ada });
+  let bytes = 0;
+  guest.page.on("response", async (response) => {
+    if (response.request().resourceType() === "script") bytes += Number(response.headers()["content-length"] ?? 1e9);
+  });
+  await guest.page.goto("/me/profile/allergies", { waitUntil: "networkidle" });
+  assert.ok(bytes > 0 && bytes < 20_000, `${bytes} bytes`);
+});
