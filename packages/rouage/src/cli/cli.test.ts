@@ -114,6 +114,18 @@ describe("rouage start", () => {
     assert.match(run.output(), /"msg":"stopped"/);
   });
 
+  test("a reader of the log that goes away neither ends the service nor keeps it from ending", async (t) => {
+    const path = folder(t);
+    writeFileSync(join(path, "pets.ts"), pets("red"));
+    const run = rouage(t, ["start", "pets.ts", "--port", "0", "--set", "storage=memory:"], path);
+    const [, origin] = await run.until(listening);
+    run.child.stdout?.destroy();
+    for (let n = 0; n < 3; n++) assert.equal(await (await fetch(`${origin}/v1/color`)).text(), "red");
+    const exited = once(run.child, "exit");
+    run.child.kill("SIGTERM");
+    assert.equal((await exited)[0], exits.done);
+  });
+
   test("a missing file, no file, two files and an unknown option are usage errors", async (t) => {
     for (const [args, message] of [
       [["start", "nowhere.ts"], /nowhere\.ts: no such file/],

@@ -283,6 +283,22 @@ describe("responses", () => {
     await Promise.all([cancelled.promise, aborted.promise]);
   });
 
+  test("a stream made for a client that is gone already is cancelled", async (t) => {
+    const inside = Promise.withResolvers<void>();
+    const cancelled = Promise.withResolvers<void>();
+    const server = await serving(t, async ({ signal }) => {
+      const gone = new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve()));
+      inside.resolve();
+      await gone;
+      return { status: 200, headers: {}, body: new ReadableStream<Uint8Array>({ cancel: () => cancelled.resolve() }) };
+    });
+    const { socket } = await raw(server, t);
+    socket.write("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    await inside.promise;
+    socket.destroy();
+    await cancelled.promise;
+  });
+
   test("a handler that throws, rejects or answers what cannot be sent gives the generic 500 and the server lives", async (t) => {
     const handlers: Readonly<Record<string, Handler["handle"]>> = {
       "/throws": () => {
@@ -357,11 +373,11 @@ describe("what is no request", () => {
     assert.match(await read(), /^HTTP\/1\.1 200 OK[\s\S]*ok$/);
   });
 
-  test("upgrades and tunnels are refused, not left hanging", async (t) => {
+  test("RFC 9110 §7.8: an offered upgrade is ignored; a tunnel is refused", async (t) => {
     const server = await serving(t, () => ok);
     const upgrade = await raw(server, t);
-    upgrade.socket.write("GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n");
-    assert.match(await upgrade.read(), /^HTTP\/1\.1 405 /);
+    upgrade.socket.write("GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n\r\n");
+    assert.match(await upgrade.until("ok"), /^HTTP\/1\.1 200 /);
     const tunnel = await raw(server, t);
     tunnel.socket.write("CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\n\r\n");
     assert.match(await tunnel.read(), /^HTTP\/1\.1 405 /);

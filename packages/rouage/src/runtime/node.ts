@@ -78,8 +78,7 @@ export async function listen(handler: Handler, options: ListenOptions = {}): Pro
   );
   server.on("checkContinue", (message, response) => answer(state, message, response, true));
   server.on("clientError", (error, socket) => refuse(log, error, socket as Socket));
-  // Without a listener Node.js would hand upgrades and CONNECT tunnels a dead socket.
-  server.on("upgrade", (message, socket) => answerUpgrade(state, server, message, socket as Socket));
+  // Upgrades are ignored, as RFC 9110 §7.8 allows: some clients offer HTTP/2 with every request. Tunnels must be refused by hand.
   server.on("connect", (_message, socket) => socket.end(rawError(new ServiceError("method-not-allowed"))));
 
   await bind(server, host, port);
@@ -159,7 +158,10 @@ function fail(state: State, message: IncomingMessage, response: ServerResponse, 
 
 function finish(state: State, message: IncomingMessage, response: ServerResponse, value: HttpResponse): void {
   state.active--;
-  if (response.destroyed || response.headersSent) return;
+  if (response.destroyed || response.headersSent) {
+    if (value.body instanceof ReadableStream) value.body.cancel().catch(() => {});
+    return;
+  }
   try {
     if (!message.complete && hasBody(message)) lingerWhileUploading(message, response, value, state.stopping);
     else send(message, response, value, state.stopping, state.log);
@@ -169,12 +171,6 @@ function finish(state: State, message: IncomingMessage, response: ServerResponse
     if (response.headersSent) response.destroy();
     else send(message, response, errorResponse(error), true, state.log);
   }
-}
-
-/** We upgrade nothing: RFC 9110 §7.8 lets a server ignore the request to and answer in HTTP/1.1; the connection ends after it. */
-function answerUpgrade(state: State, server: NodeServer, message: IncomingMessage, socket: Socket): void {
-  socket.end(rawError(new ServiceError("method-not-allowed", { message: "This service upgrades no connection." })));
-  state.log.debug({ url: message.url, listening: server.listening }, "upgrade refused");
 }
 
 /** Answers what was no HTTP request, or did not arrive in time, in the protocol's form. */

@@ -119,6 +119,7 @@ export const settingsSchema = Type.Object({
   keep_alive_timeout_seconds: seconds(
     65,
     "How long an idle connection stays open; longer than that of a proxy in front.",
+    0.001,
   ),
   stop_timeout_seconds: seconds(25, "Longest wait for requests under way when stopping; then they are cut."),
   drain_seconds: seconds(

@@ -65,6 +65,7 @@ function wrap(instance: pino.Logger, destination: LogDestination): JsonLogger {
 /** Most lines kept in memory when standard output does not take them; beyond it lines are lost rather than the process. */
 const maximumPending = 32 * 1024 * 1024;
 const longestDelayMs = 100;
+const longestFlushMs = 1000;
 const batchBytes = 16 * 1024;
 
 let output: LogDestination | undefined;
@@ -96,7 +97,12 @@ export function standardOutput(): LogDestination {
     write: (lines) => stream.write(lines),
     flush: () =>
       new Promise((resolve) => {
-        stream.flush(() => resolve());
+        // A reader that is gone or stuck must not keep the process from ending.
+        const timer = setTimeout(resolve, longestFlushMs);
+        stream.flush(() => {
+          clearTimeout(timer);
+          resolve();
+        });
       }),
   };
   return output;
