@@ -134,7 +134,7 @@ for (const [language, colorScheme] of [
       if (wider > 0) found.push(`${name} is ${wider} pixels too wide`);
       const lang = await page.locator("html").getAttribute("lang");
       if (lang !== language) found.push(`${name} says lang=${lang}`);
-      await screenshot(page, `${name.replace(/\W+/g, "-") || "welcome"}-${language}-${colorScheme}`);
+      await screenshot(page, `page${name.replace(/\W+/g, "-")}-${language}-${colorScheme}`);
     };
     for (const [state, paths] of [
       [undefined, openPages],
