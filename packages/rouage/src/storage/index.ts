@@ -1,6 +1,9 @@
 /** `rouage/storage`: the storage interface, for services that keep lists of their own beside their resources. */
-export type { Filter, Sort, SortValue } from "./filter.ts";
+export { checkChanges } from "./check-changes.ts";
+export { canonicalJson, compareValues, fieldValue, matches, typeRank, uniqueValue } from "./evaluate.ts";
+export type { FieldPath, Filter, Sort, SortValue } from "./filter.ts";
 export { type OpenStorageOptions, openStorage } from "./open.ts";
+export { nextRevision, type RevisionQuestion } from "./revision.ts";
 export {
   type Change,
   type ChangeResult,
@@ -8,6 +11,7 @@ export {
   type CommitContext,
   type EraseCount,
   type EraseScope,
+  type Expectation,
   type ListDefinition,
   type ListKey,
   type ListQuery,
@@ -17,7 +21,9 @@ export {
   parseEntry,
   renderEntry,
   renderObject,
+  type ScanQuery,
   type Storage,
+  type StorageCapabilities,
   type StoredEntry,
   type StoredObject,
   type Tombstone,

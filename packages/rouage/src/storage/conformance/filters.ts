@@ -82,6 +82,8 @@ export function filterTests(open: ConformanceSubject): void {
         find(storage, { kind: "contains", field, mode, values });
       assert.deepEqual(await contains("all", 1), ["numbers"]);
       assert.deepEqual(await contains("all", 1, 3), []);
+      assert.deepEqual(await contains("all", 2, 1, 2, 1), ["numbers"]);
+      assert.deepEqual(await contains("all", 1, 2, "a"), []);
       assert.deepEqual(await contains("any", 1, { b: 1 }), ["words", "numbers"]);
       assert.deepEqual(await contains("all", "a", { b: 1 }), ["words"]);
       assert.deepEqual(await contains("any", "1", true, null, [1, 2]), []);

@@ -51,7 +51,7 @@ async function until(condition: () => boolean): Promise<void> {
 }
 
 test("what was written is moved to the database soon after, without another write", () =>
-  withStore({ restMs: 10 }, async ({ write, path }) => {
+  withStore({ restMs: 10, restBytes: 0, idleMs: 10 }, async ({ write, path }) => {
     await write(50_000);
     await until(() => frames(path).log > 0 && frames(path).log === frames(path).moved);
   }));

@@ -21,15 +21,19 @@ export interface CheckpointerOptions {
   readonly limitBytes?: number;
   /** Transactions between two looks at the file. */
   readonly lookEvery?: number;
-  /** Longest that a transaction stays in the write-ahead log, which readers have to search as long as it holds anything. */
+  /** Longest that transactions stay in a write-ahead log of more than `restBytes`, which readers have to search meanwhile. */
   readonly restMs?: number;
+  /** A log this small costs readers nothing worth a thread. */
+  readonly restBytes?: number;
+  /** How long the thread waits for the next checkpoint before it ends: at rest, a store costs no thread's memory. */
+  readonly idleMs?: number;
 }
 
-export function checkpointer(
-  { path, log, dueBytes = 8_000_000, limitBytes = 64_000_000, lookEvery = 16, restMs = 1_000 }: CheckpointerOptions,
-  pause: GroupCommit["pause"],
-): Checkpointer {
+export function checkpointer(options: CheckpointerOptions, pause: GroupCommit["pause"]): Checkpointer {
+  const { path, log, dueBytes = 8_000_000, limitBytes = 64_000_000, lookEvery = 16 } = options;
+  const { restMs = 1_000, restBytes = 1_000_000, idleMs = 10_000 } = options;
   let worker: Worker | undefined;
+  let idle: NodeJS.Timeout | undefined;
   let running: Promise<void> | undefined;
   let emptying: Promise<void> | undefined;
   let closed = false;
@@ -47,6 +51,11 @@ export function checkpointer(
     if (emptying !== undefined) return;
     if (size > limit) emptying = reported(pause(empty)).finally(() => (emptying = undefined));
     else if (written >= dueBytes) move();
+  }
+
+  function settle(): void {
+    rest = undefined;
+    if (walSize(path) > restBytes) move();
   }
 
   function move(): void {
@@ -75,30 +84,39 @@ export function checkpointer(
   }
 
   async function ask(mode: CheckpointMode): Promise<void> {
+    clearTimeout(idle);
     if (worker === undefined) {
       const extension = import.meta.url.endsWith(".ts") ? "ts" : "js";
-      worker = new Worker(new URL(`./checkpoint-worker.${extension}`, import.meta.url), { workerData: path });
-      worker.unref();
-      worker.once("exit", () => {
-        worker = undefined;
+      const started = new Worker(new URL(`./checkpoint-worker.${extension}`, import.meta.url), { workerData: path });
+      started.unref();
+      started.once("exit", () => {
+        if (worker === started) worker = undefined;
       });
+      worker = started;
     }
     const answered = once(worker, "message");
     worker.postMessage(mode);
     const [answer]: CheckpointAnswer[] = await answered;
+    if (!closed) idle = setTimeout(retire, idleMs).unref();
     if (answer?.error !== undefined) throw answer.error;
+  }
+
+  function retire(): void {
+    worker?.postMessage("close");
+    worker = undefined;
   }
 
   return {
     committed() {
       if (closed) return;
       transactions++;
-      rest ??= setTimeout(move, restMs).unref();
+      rest ??= setTimeout(settle, restMs).unref();
       if (transactions % lookEvery === 0) look();
     },
     async close() {
       closed = true;
       clearTimeout(rest);
+      clearTimeout(idle);
       worker?.ref();
       await Promise.all([running, emptying]);
       if (worker === undefined) return;

@@ -38,6 +38,11 @@ export interface FieldSource {
 export function sqlField(field: FieldPath, { body, declared }: FieldSource): SqlField {
   if (field === "id") return column("id", 1, "json_quote(id)");
   if (field === "last_modified") return column("revision", 2, "CAST(revision AS TEXT)");
+  if (field.includes("\0")) {
+    // SQLite compares keys up to the first null character only.
+    const picked = `rouage_pick(${body}, ${literal(JSON.stringify(field))})`;
+    return sqlField("picked", { body: picked, declared: new Set() });
+  }
   const path = jsonPath(field, body);
   const json = `(${body} -> ${path})`;
   const own = declared.has(field);

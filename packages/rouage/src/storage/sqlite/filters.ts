@@ -103,46 +103,88 @@ export function equalSql(field: SqlField, value: Json): Sql {
   };
 }
 
-/** However many values: one bound parameter for the strings, one for the numbers. */
-function inSql(field: SqlField, wanted: readonly Json[]): Sql {
-  const parts: Sql[] = [];
-  for (const type of ["string", "number"] as const) {
-    const scalars = wanted.filter((value) => typeof value === type);
-    const rank = type === "string" ? 1 : 2;
-    if (scalars.length === 0 || (field.fixedRank !== undefined && field.fixedRank !== rank)) continue;
-    const ranked = field.fixedRank === undefined ? `${field.rank} = ${rank} AND ` : "";
-    parts.push({
-      text: `${ranked}${field.value} IN (SELECT value FROM json_each(?))`,
-      values: [JSON.stringify(scalars)],
-    });
-  }
-  for (const value of wanted) {
-    if (typeof value !== "string" && typeof value !== "number") parts.push(equalSql(field, value));
-  }
-  return any(parts);
+/** Values as few conditions, however many they are: those of one type share a bound parameter. */
+interface Wanted {
+  /** Condition on (type, value) that an entry's or an item's value is one of these. */
+  readonly condition: (value: ValueSql) => Sql;
+  /** How many different values it stands for. */
+  readonly count: number;
 }
 
-function containsSql(field: SqlField, mode: "all" | "any", wanted: readonly Json[]): Sql {
+/** The SQL of a value whose equality with others is asked. */
+interface ValueSql {
+  readonly is: (type: "null" | "text" | "number" | "true" | "false" | "container") => string;
+  readonly value: string;
+  /** Canonical text; only ever evaluated for arrays and objects. */
+  readonly canonical: string;
+}
+
+function wantedValues(values: readonly Json[]): readonly Wanted[] {
+  const wanted: Wanted[] = [];
+  for (const [type, text] of [
+    ["string", "text"],
+    ["number", "number"],
+  ] as const) {
+    const scalars = new Set(values.filter((value) => typeof value === type));
+    const list = JSON.stringify([...scalars]);
+    if (scalars.size > 0) wanted.push({ count: scalars.size, condition: (of) => among(of.is(text), of.value, list) });
+  }
+  const containers = new Set(values.filter(isContainer).map(canonicalJson));
+  if (containers.size > 0) {
+    const list = JSON.stringify([...containers]);
+    wanted.push({ count: containers.size, condition: (of) => among(of.is("container"), of.canonical, list) });
+  }
+  for (const [value, type] of [
+    [null, "null"],
+    [true, "true"],
+    [false, "false"],
+  ] as const) {
+    if (values.includes(value)) wanted.push({ count: 1, condition: (of) => ({ text: of.is(type), values: [] }) });
+  }
+  return wanted;
+}
+
+function among(type: string, value: string, list: string): Sql {
+  return { text: `${type} AND ${value} IN (SELECT value FROM json_each(?))`, values: [list] };
+}
+
+function inSql(field: SqlField, values: readonly Json[]): Sql {
+  const { fixedRank, rank, value } = field;
+  const ranks = { null: 0, text: 1, number: 2, true: 3, false: 3, container: 4 };
+  return any(
+    wantedValues(values).map(({ condition }) =>
+      condition({
+        value,
+        canonical: `CASE WHEN ${rank} IN (4, 5) THEN ${field.canonical} END`,
+        is: (type) => {
+          if (fixedRank !== undefined) return fixedRank === ranks[type] ? "1" : "0";
+          if (type === "container") return `${rank} IN (4, 5)`;
+          const scalar = type === "true" || type === "false" ? ` AND ${value} = ${type === "true" ? 1 : 0}` : "";
+          return `${rank} = ${ranks[type]}${scalar}`;
+        },
+      }),
+    ),
+  );
+}
+
+function containsSql(field: SqlField, mode: "all" | "any", values: readonly Json[]): Sql {
   if (field.fixedRank !== undefined) return { text: "0", values: [] };
-  const parts = wanted.map((value): Sql => {
-    const { text, values } = itemSql(value);
-    return { text: `EXISTS (SELECT 1 FROM ${field.each} AS item WHERE ${text})`, values };
+  const canonical = "CASE WHEN item.type IN ('array', 'object') THEN rouage_canonical(item.value) END";
+  const item: ValueSql = {
+    value: "item.value",
+    canonical,
+    is: (type) => {
+      if (type === "number") return "item.type IN ('integer', 'real')";
+      return type === "container" ? "item.type IN ('array', 'object')" : `item.type = '${type}'`;
+    },
+  };
+  const wanted = wantedValues(values);
+  const parts = wanted.map(({ condition, count }): Sql => {
+    const { text, values: bindings } = condition(item);
+    const from = `FROM ${field.each} AS item WHERE ${text}`;
+    if (mode === "any" || count === 1) return { text: `EXISTS (SELECT 1 ${from})`, values: bindings };
+    return { text: `(SELECT count(DISTINCT coalesce(${canonical}, item.value)) ${from}) = ${count}`, values: bindings };
   });
   const found = mode === "all" ? all(parts) : any(parts);
   return { text: `CASE WHEN ${field.rank} = 4 THEN ${found.text} ELSE 0 END`, values: found.values };
-}
-
-function itemSql(value: Json): Sql {
-  if (value === null) return { text: "item.type = 'null'", values: [] };
-  if (typeof value === "boolean") return { text: `item.type = '${value}'`, values: [] };
-  if (isContainer(value)) {
-    const type = Array.isArray(value) ? "array" : "object";
-    return {
-      text: `CASE WHEN item.type = '${type}' THEN rouage_canonical(item.value) = ? ELSE 0 END`,
-      values: [canonicalJson(value)],
-    };
-  }
-  const types = typeof value === "string" ? "item.type = 'text'" : "item.type IN ('integer', 'real')";
-  const { text, values } = bound(value);
-  return { text: `${types} AND item.value = ${text}`, values };
 }

@@ -71,7 +71,7 @@ export function listSql(
   const limited = `${ordered} LIMIT ?`;
   // The keys stay inside: a whole number beyond 2^53 among them could not be read.
   const page = tombstones ? `SELECT id, revision, body, owner FROM (${limited})` : limited;
-  return { text: page, values: [...values, limit] };
+  return { text: page, values: [...values, Math.min(Math.max(limit, 0), Number.MAX_SAFE_INTEGER)] };
 }
 
 interface Source extends Omit<SortSource, "scalar"> {
