@@ -37,13 +37,14 @@ export function emergencyBody({ view: given, ...rest }: EmergencyOptions): Html 
   const view = given ?? emergencyView(freshProfile(), { now: rest.now });
   const options: Shown = { ...rest, view };
   const { t, language } = options;
+  const answered = further.filter((name) => !isUnanswered(view.sections[name]));
   return html`<article class="emergency">
 ${who(options)}
 ${band(options)}
 ${view.has_profile ? empty : html`<p class="notice warn">${icon("warning")}<span>${t.view.noProfile}</span></p>`}
 <div class="columns vital">${vital.map((name) => section(name, options))}</div>
 <div class="columns">${positionPart(options)}${people(options)}</div>
-<div class="columns">${further.map((name) => section(name, options))}${whatMatters(options)}</div>
+<div class="columns">${answered.map((name) => section(name, options))}${whatMatters(options)}${unanswered(options)}</div>
 ${view.pregnancy_expired === true ? html`<p class="muted">${t.view.pregnancyExpired}</p>` : empty}
 <p class="muted small">${view.updated_at === undefined ? empty : html`${t.view.updated(dateTime(view.updated_at, language))} · `}${t.view.generated(dateTime(view.generated_at, language))}</p>
 </article>`;
@@ -103,6 +104,18 @@ function section(name: (typeof vital)[number] | (typeof further)[number], option
   const part = view.sections[name] as ViewSection;
   return html`<section class="facts" aria-labelledby="s-${name}"><h2 id="s-${name}">${icon(name)}<span>${t.sections[name].short}</span></h2>
 ${part.statement === "listed" ? html`<ul>${part.items.map((item) => html`<li>${itemBody(item, name, options)}</li>`)}</ul>` : statement(part, options)}</section>`;
+}
+
+function isUnanswered(part: ViewSection): boolean {
+  return part.statement === "no-information" && !isMasked(part);
+}
+
+/** What nobody has answered beside the vital sections, together: it must be seen, not scrolled over. */
+function unanswered({ view, t }: Shown): Html {
+  const names = further.filter((name) => isUnanswered(view.sections[name]));
+  if (names.length === 0) return empty;
+  return html`<section class="facts" aria-labelledby="s-unanswered"><h2 id="s-unanswered">${icon("question")}<span>${t.view.noInformation}</span></h2>
+<p class="said unknown">${icon("question")}<span>${names.map((name) => t.sections[name].short).join(", ")} – ${t.view.noInformationText}</span></p></section>`;
 }
 
 /** Restricted by the person: announced, not shown. */

@@ -166,6 +166,76 @@ async function lookUp(page: Page): Promise<void> {
   await page.waitForSelector(".emergency");
 }
 
+test("a full emergency view has its red band on the first screen, and prints on one A5 page", async () => {
+  const email = "grace@example.org";
+  await site.app.admin.createAccount({ email, phone: "+33639980042", password, language: "en", verified: true });
+  const api = async (method: string, path: string, body: object, token?: string) => {
+    const headers = {
+      "content-type": "application/json",
+      ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
+    };
+    const response = await fetch(`${site.origin}${path}`, { method, headers, body: JSON.stringify(body) });
+    assert.ok(response.ok, `${path} answers ${response.status}: ${await response.clone().text()}`);
+    return (await response.json()) as { access_token?: string };
+  };
+  const { access_token: token } = await api("POST", "/v1/sessions", { email, password });
+  await api("PUT", "/v1/me/profile", { data: fullProfile }, token);
+  await api(
+    "POST",
+    "/v1/me/positions",
+    { data: { coordinates: [2.3522, 48.8566], accuracy: 12, source: "gnss" } },
+    token,
+  );
+  for (const language of ["en", "fr"]) {
+    await using guest = await visit(browser, site.origin, { storageState: remi });
+    const { page } = guest;
+    await page.goto(`/responder/lookup?lang=${language}`);
+    await page.fill("[name=identifier]", "+33639980042");
+    await page.fill("[name=incident]", "2026-0043");
+    await page.locator("form[action='/responder/lookup'] button[type=submit]").click();
+    const band = await page.locator(".band").boundingBox();
+    assert.ok(band !== null && band.y + band.height <= 740, `the red band ends at ${band && band.y + band.height}`);
+    const pdf = await page.pdf({ format: "A5" });
+    assert.equal(pdf.toString("latin1").match(/\/Type\s*\/Page\b(?!s)/g)?.length, 1, language);
+    await screenshot(page, `page-emergency-full-${language}`);
+  }
+});
+
+const listed = (...items: readonly object[]) => ({ statement: "listed", items });
+const fullProfile = {
+  identity: {
+    given_names: "Grace",
+    family_name: "Lambert",
+    birth_date: "1984-05-31",
+    sex: "female",
+    languages: ["fr", "en"],
+  },
+  allergies: listed(
+    { text: "Penicillin", severity: "life-threatening", reaction: "Anaphylactic shock in 2019" },
+    { text: "Latex", severity: "mild", reaction: "Rash" },
+  ),
+  medications: listed(
+    { text: "Apixaban", dose: "5 mg", frequency: "twice a day", anticoagulant: true },
+    { text: "Hydrocortisone", dose: "20 mg", frequency: "every morning" },
+  ),
+  conditions: listed({ text: "Addison's disease", since: "2011" }, { text: "Atrial fibrillation", since: "2020-03" }),
+  devices: listed({ kind: "pacemaker", text: "Pacemaker", model: "Azure", mri_safety: "conditional", since: "2021" }),
+  blood_group: listed({ abo: "O", rhesus: "negative" }),
+  operations: { statement: "none-known", items: [] },
+  disabilities: { statement: "declined", items: [] },
+  directives: listed({
+    kind: "refuses-transfusion",
+    text: "I refuse blood transfusion",
+    location: "Paper in the wallet",
+  }),
+  contacts: listed(
+    { name: "Charles Lambert", relation: "husband", phone: "+33639981234" },
+    { name: "Mary Byron", relation: "sister", phone: "+447700900123" },
+  ),
+  gp: listed({ name: "Dr Somerville", phone: "+33199001234" }),
+  what_matters: "I panic in closed rooms. My dog Turing is at home alone.",
+};
+
 test("a form that is refused says why, at its fields, and loses nothing", async () => {
   await using guest = await visit(browser, site.origin);
   const { page } = guest;

@@ -660,6 +660,15 @@ export const en = {
     runningLead:
       "Everything is being deleted. One part of the service is away for the moment; the deletion goes on by itself.",
     items: {
+      versions: "Versions",
+      links: "Link to the record of who looked",
+      notes: "Notes",
+      events: "Messages between services",
+      entries_unlinked: "Looks that name nobody any more",
+      mails: "Mails waiting",
+      mail_copies: "Copies of mails",
+      refresh_tokens: "Sign-ins",
+      codes: "Codes",
       account: "Account",
       accounts: "Account",
       sessions: "Sessions",

@@ -658,6 +658,15 @@ export const fr: Dictionary = {
     runningLead:
       "Tout est en train d’être supprimé. Une partie du service est absente pour l’instant ; la suppression continue d’elle-même.",
     items: {
+      versions: "Anciennes versions",
+      links: "Lien vers le registre des consultations",
+      notes: "Remarques",
+      events: "Messages entre services",
+      entries_unlinked: "Consultations qui ne nomment plus personne",
+      mails: "Messages en attente",
+      mail_copies: "Copies de messages",
+      refresh_tokens: "Connexions",
+      codes: "Codes reçus",
       account: "Compte",
       accounts: "Compte",
       sessions: "Sessions",

@@ -402,7 +402,9 @@ function receiptRows(
     Object.hasOwn(names, key) ? (names[key] ?? key) : key.replaceAll("_", " ");
   return Object.entries(counts).flatMap(([service, items]) =>
     Object.entries(items).flatMap(([item, count]) =>
-      typeof count === "number" ? [[label(words.services, service), label(words.items, item), count] as const] : [],
+      typeof count === "number" && count > 0
+        ? [[label(words.services, service), label(words.items, item), count] as const]
+        : [],
     ),
   );
 }

@@ -57,10 +57,8 @@ function shown(value: unknown): string {
 
 export const isBlank = (row: Row): boolean => Object.values(row.values).every((value) => value === "");
 
-export interface ParsePhone {
-  /** The number in E.164, or undefined when it is none. */
-  (typed: string): string | undefined;
-}
+/** The number in E.164, or undefined when it is none. */
+export type ParsePhone = (typed: string) => string | undefined;
 
 export interface BuildOptions {
   readonly stored: Section;
