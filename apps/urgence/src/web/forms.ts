@@ -1,11 +1,11 @@
 /** Form bodies, read with bounds: so many bytes, so many fields, so long a value. */
 import { type HttpRequest, ServiceError } from "rouage";
 
-/** A submitted form. Absent and too long values read as empty, never as undefined. */
+/** A submitted form. Absent values read as empty, never as undefined. */
 export interface Form {
   /** The value of a field, trimmed, control characters other than line breaks removed. */
   text(name: string): string;
-  /** The value exactly as typed: passwords. */
+  /** The value exactly as sent: passwords, documents. */
   secret(name: string): string;
   all(name: string): readonly string[];
   has(name: string): boolean;
@@ -21,7 +21,8 @@ export interface UploadedFile {
 export const formTypes = ["application/x-www-form-urlencoded", "multipart/form-data"] as const;
 
 const maxFields = 2000;
-const maxValue = 20_000;
+/** Longer than any text a field takes: what is over it is refused by the API as too long. */
+const longestText = 20_000;
 
 export async function readForm(request: HttpRequest, limit: number): Promise<Form> {
   const type = request.header("content-type") ?? "";
@@ -49,10 +50,10 @@ function form(data: URLSearchParams | FormData): Form {
     fields += 1;
     if (fields > maxFields) throw new ServiceError("body-too-large", { message: "The form has too many fields." });
     if (typeof value !== "string") files.set(name, value);
-    else if (value.length <= maxValue) texts.set(name, [...(texts.get(name) ?? []), value]);
+    else texts.set(name, [...(texts.get(name) ?? []), value]);
   }
   return {
-    text: (name) => clean(texts.get(name)?.[0] ?? ""),
+    text: (name) => clean((texts.get(name)?.[0] ?? "").slice(0, longestText)),
     secret: (name) => texts.get(name)?.[0] ?? "",
     all: (name) => (texts.get(name) ?? []).map(clean),
     has: (name) => texts.has(name),

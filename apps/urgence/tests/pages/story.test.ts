@@ -83,7 +83,7 @@ test("a person registers, fills the profile, is found by a responder, sees who l
   await page.goto("/me/rescuer-view");
   assert.match(await page.locator(".band").innerText(), /Penicillin <b>&'"[\s\S]*Apixaban/);
   assert.match(await page.locator("#s-operations").locator("..").innerText(), /None known/);
-  assert.match(await page.locator("#s-vaccinations").locator("..").innerText(), /No information/);
+  assert.match(await page.locator("#s-unanswered").locator("..").innerText(), /No information[\s\S]*Vaccinations/);
 
   // The card
   await page.goto("/me/card");
@@ -185,4 +185,43 @@ test("a person registers, fills the profile, is found by a responder, sees who l
   assert.match(await work.locator("#summary").innerText(), /Nobody was found/);
 
   for (const { complaints } of [ada, remi, stranger]) assert.deepEqual(complaints, []);
+});
+
+test("a patient summary is imported: first what it says, then into the profile", async () => {
+  const email = "joan@example.org";
+  await site.app.admin.createAccount({ email, phone: "+33639980077", password, language: "en", verified: true });
+  await using joan = await visit(browser, site.origin);
+  const { page } = joan;
+  await signIn(page, email);
+  await page.goto("/me/import");
+  await page
+    .getByLabel("Document (.json)")
+    .setInputFiles({ name: "x.json", mimeType: "application/json", buffer: Buffer.from("no json") });
+  await page.getByRole("button", { name: "Show what it contains" }).click();
+  assert.match(await page.locator("#summary").innerText(), /not a patient summary/);
+  const resource = (code: string, filler: string) => ({
+    resource: {
+      resourceType: "AllergyIntolerance",
+      clinicalStatus: {
+        coding: [{ system: "http://terminology.hl7.org/CodeSystem/allergyintolerance-clinical", code: "active" }],
+      },
+      code: { text: code },
+      extension: [{ url: "http://example.org/filler", valueString: filler }],
+    },
+  });
+  const bundle = {
+    resourceType: "Bundle",
+    type: "collection",
+    entry: [resource("Peanut", "é&+%".repeat(20_000)), { resource: { resourceType: "Basic", id: "b" } }],
+  };
+  await page
+    .getByLabel("Document (.json)")
+    .setInputFiles({ name: "ips.json", mimeType: "application/json", buffer: Buffer.from(JSON.stringify(bundle)) });
+  await page.getByRole("button", { name: "Show what it contains" }).click();
+  await page.waitForSelector("#understood");
+  assert.match(await page.locator("main").innerText(), /Peanut[\s\S]*Not understood[\s\S]*Basic/);
+  await page.getByRole("button", { name: "Save into my profile" }).click();
+  await page.waitForURL(/done=imported/);
+  assert.match(await page.locator("#part-allergies").locator("..").innerText(), /Peanut/);
+  assert.deepEqual(joan.complaints, []);
 });

@@ -40,7 +40,7 @@ ${stale.length === 0 ? empty : stillTrue(page, stale)}
 
 function chip(section: Question["section"], asked: readonly Question[], t: SignedIn["t"]): Html {
   const vital = asked.some((question) => question.section === section && question.priority === 1);
-  return html`<li><a class="chip" href="/me/profile/${section}">${icon(section)}<span>${t.sections[section].title}</span>${vital ? html` <span class="tag">${t.home.required}</span>` : empty}</a></li>`;
+  return html`<li><a class="chip" href="/me/profile/${section}">${icon(section)}<span>${t.sections[section].title}${vital ? html` <span class="tag">${t.home.required}</span>` : empty}</span></a></li>`;
 }
 
 function stillTrue(page: SignedIn, stale: readonly Question[]): Html {
