@@ -1,5 +1,4 @@
 /** Decides when the write-ahead log is moved into the database, and has a thread of its own do it. */
-import { once } from "node:events";
 import { statSync } from "node:fs";
 import { Worker } from "node:worker_threads";
 import type { Logger } from "../../telemetry/log.ts";
@@ -29,10 +28,16 @@ export interface CheckpointerOptions {
   readonly idleMs?: number;
 }
 
+interface Running {
+  readonly thread: Worker;
+  /** Aborts when the thread has ended. */
+  readonly gone: AbortController;
+}
+
 export function checkpointer(options: CheckpointerOptions, pause: GroupCommit["pause"]): Checkpointer {
   const { path, log, dueBytes = 8_000_000, limitBytes = 64_000_000, lookEvery = 16 } = options;
   const { restMs = 1_000, restBytes = 1_000_000, idleMs = 10_000 } = options;
-  let worker: Worker | undefined;
+  let worker: Running | undefined;
   let idle: NodeJS.Timeout | undefined;
   let running: Promise<void> | undefined;
   let emptying: Promise<void> | undefined;
@@ -85,24 +90,31 @@ export function checkpointer(options: CheckpointerOptions, pause: GroupCommit["p
 
   async function ask(mode: CheckpointMode): Promise<void> {
     clearTimeout(idle);
-    if (worker === undefined) {
-      const extension = import.meta.url.endsWith(".ts") ? "ts" : "js";
-      const started = new Worker(new URL(`./checkpoint-worker.${extension}`, import.meta.url), { workerData: path });
-      started.unref();
-      started.once("exit", () => {
-        if (worker === started) worker = undefined;
-      });
-      worker = started;
-    }
-    const answered = once(worker, "message");
-    worker.postMessage(mode);
+    worker ??= start();
+    const { thread, gone } = worker;
+    // A thread that ended does not answer any more.
+    const answered = once(thread, "message", { signal: gone.signal });
+    thread.postMessage(mode);
     const [answer]: CheckpointAnswer[] = await answered;
     if (!closed) idle = setTimeout(retire, idleMs).unref();
-    if (answer?.error !== undefined) throw answer.error;
+    if (answer.error !== undefined) throw answer.error;
+  }
+
+  function start(): Running {
+    const extension = import.meta.url.endsWith(".ts") ? "ts" : "js";
+    const thread = new Worker(new URL(`./checkpoint-worker.${extension}`, import.meta.url), { workerData: path });
+    const gone = new AbortController();
+    thread.unref();
+    thread.on("error", (error) => log.warn({ error, path }, "the checkpoint thread failed"));
+    thread.once("exit", () => {
+      if (worker?.thread === thread) worker = undefined;
+      gone.abort();
+    });
+    return { thread, gone };
   }
 
   function retire(): void {
-    worker?.postMessage("close");
+    worker?.thread.postMessage("close");
     worker = undefined;
   }
 
@@ -117,14 +129,29 @@ export function checkpointer(options: CheckpointerOptions, pause: GroupCommit["p
       closed = true;
       clearTimeout(rest);
       clearTimeout(idle);
-      worker?.ref();
+      worker?.thread.ref();
       await Promise.all([running, emptying]);
-      if (worker === undefined) return;
-      const exited = once(worker, "exit");
-      worker.postMessage("close");
+      const last = worker;
+      if (last === undefined) return;
+      const exited = new Promise<void>((resolve) => last.gone.signal.addEventListener("abort", () => resolve()));
+      last.thread.postMessage("close");
       await exited;
     },
   };
+}
+
+/** A thread that broke while it was asked ends without an answer. */
+function answerOf(worker: Worker): Promise<CheckpointAnswer> {
+  return new Promise((resolve, reject) => {
+    const finish = (settle: () => void): void => {
+      worker.off("message", onMessage).off("error", onError).off("exit", onExit);
+      settle();
+    };
+    const onMessage = (answer: CheckpointAnswer): void => finish(() => resolve(answer));
+    const onError = (error: unknown): void => finish(() => reject(error));
+    const onExit = (): void => finish(() => reject(new Error("the checkpoint thread ended")));
+    worker.on("message", onMessage).on("error", onError).on("exit", onExit);
+  });
 }
 
 export function walSize(path: string): number {

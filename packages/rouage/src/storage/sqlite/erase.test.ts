@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { test } from "node:test";
 import { manualClock } from "../../clock.ts";
+import { ServiceError } from "../../errors.ts";
 import { silentLogger } from "../../telemetry/log.ts";
 import type { Change } from "../storage.ts";
 import { scrubPages } from "./scrub-pages.ts";
@@ -87,6 +88,29 @@ test("after an erasure no file of the store contains a byte of it, whatever page
       for (const { id } of alive.values()) assert.ok(found.has(`<${id}>`), "what was not erased is still there");
     }
     assert.deepEqual(check(join(folder, "store.db")), ["ok"]);
+  } finally {
+    await storage.close();
+    await rm(folder, { recursive: true });
+  }
+});
+
+test("an erasure that a reader of an old state holds up is unavailable, and succeeds when asked again", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "rouage-erase-"));
+  const path = join(folder, "store.db");
+  const storage = sqliteStorage({ path, clock: manualClock(), log: silentLogger });
+  try {
+    await storage.define([{ resource: "notes", indexes: [], unique: [] }]);
+    const key = { resource: "notes", parent: "", id: "<idreader>" };
+    await storage.commit([{ kind: "put", key, body: '{"text":"secret words"}', expect: { kind: "any" } }]);
+    const reader = new DatabaseSync(path);
+    reader.exec("BEGIN");
+    reader.prepare("SELECT count(*) FROM log").get();
+    await assert.rejects(storage.erase([key]), (error) => ServiceError.is(error) && error.code === "unavailable");
+    assert.ok(contents(folder).includes("secret words"));
+    reader.exec("COMMIT");
+    reader.close();
+    assert.deepEqual(await storage.erase([key]), { objects: 0, tombstones: 0, logEntries: 0 });
+    assert.ok(!contents(folder).includes("secret words"));
   } finally {
     await storage.close();
     await rm(folder, { recursive: true });

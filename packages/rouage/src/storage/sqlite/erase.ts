@@ -1,6 +1,5 @@
 /** Erases objects, tombstones and what the log keeps of them, then has the bytes that are left behind overwritten. */
 import { fork } from "node:child_process";
-import { once } from "node:events";
 import type { EraseCount, EraseScope } from "../storage.ts";
 import type { ChangeWriter } from "./changes.ts";
 import { type Database, unavailable } from "./database.ts";
@@ -120,20 +119,26 @@ async function scrubFile(path: string, pause: GroupCommit["pause"]): Promise<voi
     execArgv: [],
     stdio: ["ignore", "ignore", "inherit", "ipc"],
   });
-  const gone = once(child, "exit");
-  const next = async (): Promise<ScrubAnswer> => {
-    const answer = await Promise.race([once(child, "message"), gone.then(() => undefined)]);
-    return answer === undefined ? { error: "the scrubbing process ended early" } : answer[0];
+  const gone = new Promise<ScrubAnswer>((resolve) => {
+    child.once("exit", () => resolve({ error: "the scrubbing process ended early" }));
+    child.on("error", (error) => resolve({ error: String(error) }));
+  });
+  const next = () => {
+    const message = new Promise<ScrubAnswer>((resolve) =>
+      child.once("message", (answer) => resolve(answer as ScrubAnswer)),
+    );
+    return Promise.race([message, gone]);
   };
   try {
-    const ready = await next();
-    if (ready !== "ready") throw unavailable(ready);
-    const answer = await pause(() => {
-      const answered = next();
-      child.send("scrub");
-      return answered;
-    });
-    if (typeof answer !== "object" || "error" in answer) throw unavailable(answer);
+    let answer = await next();
+    if (answer === "ready") {
+      answer = await pause(() => {
+        const answered = next();
+        child.send("scrub");
+        return answered;
+      });
+    }
+    if (typeof answer !== "object" || "error" in answer) throw unavailable(new Error(JSON.stringify(answer)));
   } finally {
     if (child.connected) child.disconnect();
     await gone;

@@ -15,8 +15,12 @@ export type ScrubAnswer = "ready" | { readonly pages: number } | { readonly erro
 
 const path = process.argv[2] ?? "";
 
-/** Attempts to find a moment in which nobody else reads an old state or writes. */
-const attempts = 2_000;
+/** How long it looks for a first chance while others write, and how long for the moment itself while they wait. */
+const patienceMs = { before: 2_000, during: 2_000 };
+
+const connection = new DatabaseSync(path, { timeout: 50 });
+connection.exec("PRAGMA secure_delete = ON");
+connection.exec("PRAGMA wal_autocheckpoint = 0");
 
 process.on("disconnect", () => process.exit());
 process.on("message", async () => {
@@ -28,45 +32,52 @@ process.on("message", async () => {
   }
   process.send?.(answer, undefined, undefined, () => process.disconnect?.());
 });
+// Most of the work is done before anybody has to wait; a reader of an old state may be gone by then, too.
+await soon(patienceMs.before, () => moveLog() || undefined);
 process.send?.("ready");
 
 async function scrub(): Promise<number> {
-  const connection = new DatabaseSync(path, { timeout: 50 });
-  connection.exec("PRAGMA secure_delete = ON");
-  connection.exec("PRAGMA wal_autocheckpoint = 0");
   const file = openSync(path, "r+");
   try {
-    for (let attempt = 0; attempt < attempts; attempt++) {
-      if (!moveLog(connection) || !lock(connection)) {
-        await new Promise((resolve) => setTimeout(resolve, 10));
-        continue;
-      }
+    const pages = await soon(patienceMs.during, () => {
+      if (!moveLog() || !lock()) return undefined;
       if (walSize(path) > 0) {
         // Somebody wrote between the two steps.
         connection.exec("ROLLBACK");
-        continue;
+        return undefined;
       }
       // From here on no connection can write, and all there is stands in the file.
-      const pages = scrubPages(file);
+      const changed = scrubPages(file);
       fsyncSync(file);
       // A commit makes every other connection forget its copies of the pages.
       connection.exec("INSERT INTO meta VALUES ('scrubs', 1) ON CONFLICT DO UPDATE SET value = value + 1");
       connection.exec("COMMIT");
-      return pages;
-    }
-    throw new Error("other connections kept the write-ahead log in use");
+      return changed;
+    });
+    if (pages === undefined) throw new Error("another connection kept the write-ahead log in use");
+    return pages;
   } finally {
     connection.close();
     closeSync(file);
   }
 }
 
+/** The first result of `attempt`, undefined when there was none in time. */
+async function soon<T>(ms: number, attempt: () => T | undefined): Promise<T | undefined> {
+  const deadline = performance.now() + ms;
+  for (;;) {
+    const result = attempt();
+    if (result !== undefined || performance.now() > deadline) return result;
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+}
+
 /** Moves everything from the write-ahead log to the database and empties it; false when somebody is in the way. */
-function moveLog(connection: DatabaseSync): boolean {
+function moveLog(): boolean {
   return connection.prepare("PRAGMA wal_checkpoint(TRUNCATE)").get()?.busy === 0;
 }
 
-function lock(connection: DatabaseSync): boolean {
+function lock(): boolean {
   try {
     connection.exec("BEGIN IMMEDIATE");
     return true;
