@@ -504,7 +504,7 @@ export const en = {
   },
   card: {
     title: "My card",
-    lead: "Whoever scans this QR code sees the parts you choose below, without signing in. You are told when the card is opened.",
+    lead: "Whoever scans this QR code sees the parts you choose below, without signing in. Every opening is recorded: you see it under “Who looked”.",
     none: "You have no card yet.",
     create: "Create my card",
     parts: "What the card shows",
@@ -525,7 +525,7 @@ export const en = {
     publicLead: "This person keeps medical information for emergencies. They chose to show the following.",
     publicMore: "Rescuer? Sign in to see the whole profile.",
     publicNothing: "The person chose to show nothing here.",
-    told: "The person is told that this card was opened.",
+    told: "The person sees that this card was opened.",
     gone: "This card is not valid",
     goneText: "It was withdrawn or replaced by the person it belongs to, or the address is incomplete.",
   },

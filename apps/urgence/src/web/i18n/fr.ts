@@ -504,7 +504,7 @@ export const fr: Dictionary = {
   },
   card: {
     title: "Ma carte",
-    lead: "Quiconque scanne ce QR code voit les parties choisies ci-dessous, sans se connecter. Vous êtes averti quand la carte est ouverte.",
+    lead: "Quiconque scanne ce QR code voit les parties choisies ci-dessous, sans se connecter. Chaque ouverture est enregistrée : vous la voyez sous « Qui a consulté ».",
     none: "Vous n’avez pas encore de carte.",
     create: "Créer ma carte",
     parts: "Ce que montre la carte",
@@ -526,7 +526,7 @@ export const fr: Dictionary = {
       "Cette personne garde des informations médicales pour les urgences. Elle a choisi de montrer ce qui suit.",
     publicMore: "Secouriste ? Connectez-vous pour voir tout le profil.",
     publicNothing: "La personne a choisi de ne rien montrer ici.",
-    told: "La personne est avertie que cette carte a été ouverte.",
+    told: "La personne voit que cette carte a été ouverte.",
     gone: "Cette carte n’est pas valable",
     goneText: "Elle a été retirée ou remplacée par la personne à qui elle appartient, ou l’adresse est incomplète.",
   },
