@@ -762,10 +762,9 @@ export const en = {
     kinds: "Data",
     howLong: "Kept",
     periods: [
-      ["Positions", "24 hours after the incident closes, 7 days at most"],
+      ["Positions", "24 hours; 7 days when it belongs to an incident"],
       ["Record of who looked", "12 months"],
       ["Account that was never confirmed", "7 days"],
-      ["Account that is not used", "You are warned after 22 months; it is erased after 24"],
       ["Everything else", "Until you delete it"],
     ],
     rightsTitle: "Your rights",

@@ -775,10 +775,9 @@ export const fr: Dictionary = {
     kinds: "Données",
     howLong: "Durée",
     periods: [
-      ["Positions envoyées", "24 heures après la fin de l’intervention, 7 jours au plus"],
+      ["Positions envoyées", "24 heures ; 7 jours si elle appartient à une intervention"],
       ["Registre des consultations", "12 mois"],
       ["Compte jamais confirmé", "7 jours"],
-      ["Compte inutilisé", "Vous êtes prévenu après 22 mois ; il est effacé après 24"],
       ["Tout le reste", "Jusqu’à ce que vous le supprimiez"],
     ],
     rightsTitle: "Vos droits",
