@@ -1,4 +1,5 @@
 /** Decides when the write-ahead log is moved into the database, and has a thread of its own do it. */
+import { once } from "node:events";
 import { statSync } from "node:fs";
 import { Worker } from "node:worker_threads";
 import type { Logger } from "../../telemetry/log.ts";
@@ -97,7 +98,7 @@ export function checkpointer(options: CheckpointerOptions, pause: GroupCommit["p
     thread.postMessage(mode);
     const [answer]: CheckpointAnswer[] = await answered;
     if (!closed) idle = setTimeout(retire, idleMs).unref();
-    if (answer.error !== undefined) throw answer.error;
+    if (answer?.error !== undefined) throw answer.error;
   }
 
   function start(): Running {
@@ -138,20 +139,6 @@ export function checkpointer(options: CheckpointerOptions, pause: GroupCommit["p
       await exited;
     },
   };
-}
-
-/** A thread that broke while it was asked ends without an answer. */
-function answerOf(worker: Worker): Promise<CheckpointAnswer> {
-  return new Promise((resolve, reject) => {
-    const finish = (settle: () => void): void => {
-      worker.off("message", onMessage).off("error", onError).off("exit", onExit);
-      settle();
-    };
-    const onMessage = (answer: CheckpointAnswer): void => finish(() => resolve(answer));
-    const onError = (error: unknown): void => finish(() => reject(error));
-    const onExit = (): void => finish(() => reject(new Error("the checkpoint thread ended")));
-    worker.on("message", onMessage).on("error", onError).on("exit", onExit);
-  });
 }
 
 export function walSize(path: string): number {
