@@ -47,7 +47,7 @@ export async function startUrgence(settings: UrgenceSettings, options: UrgenceOp
   const { authentication, phoneHashKey } = identity;
   const country = settings.phone_country;
   const publicOrigin = settings.public_origin;
-  const mailer = openMail(settings.mail, { from: settings.mail_from, clock });
+  const mailer = await openMail(settings.mail, { from: settings.mail_from, clock });
   undo.use(mailer);
 
   const definitions: Readonly<Record<ServiceName, ServiceDefinition>> = {

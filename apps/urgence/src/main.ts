@@ -1,43 +1,4 @@
-/** Urgence's command line: starts it, or runs one command against its store and ends. */
-import { parseArgs } from "node:util";
-import { SettingsError } from "rouage";
-import { commands } from "./cli/commands.ts";
-import { help } from "./cli/help.ts";
-import { UsageError } from "./cli/usage-error.ts";
-import { version } from "./version.ts";
+/** Urgence's command line as a program. */
+import { main } from "./cli/main.ts";
 
 process.exitCode = await main(process.argv.slice(2));
-
-async function main(args: readonly string[]): Promise<number> {
-  const [name = "start"] = args;
-  if (name === "--help" || name === "-h" || name === "help") return print(help());
-  if (name === "--version") return print(`${version}\n`);
-  const command = commands[name];
-  try {
-    if (command === undefined) throw new UsageError(`there is no command ${name}`);
-    const { values, positionals } = parseArgs({
-      args: args.slice(1),
-      options: command.options,
-      allowPositionals: true,
-    });
-    return await command.run({ positionals, values, environment: process.env });
-  } catch (error) {
-    if (error instanceof UsageError || isParseError(error)) return fail(`${error.message}; see npm start -- --help`, 2);
-    if (error instanceof SettingsError) return fail(error.message, 2);
-    return fail(error instanceof Error ? error.message : String(error), 1);
-  }
-}
-
-function print(text: string): number {
-  process.stdout.write(text);
-  return 0;
-}
-
-function fail(message: string, code: number): number {
-  process.stderr.write(`urgence: ${message}\n`);
-  return code;
-}
-
-function isParseError(error: unknown): error is Error {
-  return error instanceof Error && "code" in error && String(error.code).startsWith("ERR_PARSE_ARGS");
-}

@@ -22,7 +22,7 @@ const message = {
 
 test("a mail is a file that any mail program reads, for its owner only", async () => {
   await using temporary = await folder();
-  await using mail = openMail(`file:${temporary.path}`, { from, clock: manualClock() });
+  await using mail = await openMail(`file:${temporary.path}`, { from, clock: manualClock() });
   await mail.send({ ...message, html: "<p>Été : 123456</p>" });
   const [name = ""] = await readdir(temporary.path);
   assert.match(name, /^2026-01-01T00-00-00-000Z-[0-9a-f]{16}-[0-9a-f]{8}\.eml$/);
@@ -44,7 +44,7 @@ test("a mail is a file that any mail program reads, for its owner only", async (
 
 test("forgetting an address removes its mails and no others", async () => {
   await using temporary = await folder();
-  await using mail = openMail(`file:${temporary.path}`, { from });
+  await using mail = await openMail(`file:${temporary.path}`, { from });
   assert.equal(await mail.forget("camille@example.fr"), 0);
   await mail.send(message);
   await mail.send(message);
@@ -55,16 +55,16 @@ test("forgetting an address removes its mails and no others", async () => {
 
 test("a text with line breaks in the subject adds no header", async () => {
   await using temporary = await folder();
-  await using mail = openMail(`file:${temporary.path}`, { from });
+  await using mail = await openMail(`file:${temporary.path}`, { from });
   await mail.send({ ...message, subject: "a\r\nBcc: evil@example.org" });
   const [name = ""] = await readdir(temporary.path);
   const read = await PostalMime.parse(await readFile(join(temporary.path, name)));
   assert.equal(read.bcc, undefined);
 });
 
-test("a URL of no known kind is refused without being repeated", () => {
+test("a URL of no known kind is refused without being repeated", async () => {
   for (const url of ["", "ftp://secret@host", "smtp://", "mail"])
-    assert.throws(
+    await assert.rejects(
       () => openMail(url, { from }),
       (error: unknown) => error instanceof Error && !error.message.includes("secret"),
     );

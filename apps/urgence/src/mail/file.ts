@@ -2,10 +2,10 @@
 import { createHash, randomBytes } from "node:crypto";
 import { mkdir, open, readdir, readFile, rename, unlink } from "node:fs/promises";
 import { join } from "node:path";
-import { createTransport } from "nodemailer";
 import { type Clock, systemClock } from "rouage";
 import { compose } from "./compose.ts";
 import { MailError, type Mailer } from "./mail.ts";
+import { once } from "./once.ts";
 
 export interface FileMailOptions {
   readonly folder: string;
@@ -14,12 +14,19 @@ export interface FileMailOptions {
 }
 
 export function fileMail({ folder, from, clock = systemClock }: FileMailOptions): Mailer {
-  const composer = createTransport({ streamTransport: true, buffer: true, newline: "windows" });
+  // Loaded with the first mail: a service at rest does without its memory.
+  const composer = once(async () => {
+    const { createTransport } = await import("nodemailer");
+    return createTransport({ streamTransport: true, buffer: true, newline: "windows" });
+  });
   return {
     async send(message, signal) {
       signal?.throwIfAborted();
       await mkdir(folder, { recursive: true, mode: 0o700 });
-      const { message: content } = await composer.sendMail({ ...compose(from, message), date: new Date(clock.now()) });
+      const { message: content } = await (await composer()).sendMail({
+        ...compose(from, message),
+        date: new Date(clock.now()),
+      });
       if (!Buffer.isBuffer(content)) throw new MailError("the mail could not be composed", false);
       // Whose mail it is must be found again, but not be read from a listing of the folder.
       const name = `${new Date(clock.now()).toISOString().replaceAll(/[:.]/g, "-")}-${tagOf(message.to)}-${randomBytes(4).toString("hex")}`;

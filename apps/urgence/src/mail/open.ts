@@ -2,7 +2,6 @@
 import type { Clock } from "rouage";
 import { fileMail } from "./file.ts";
 import type { Mailer } from "./mail.ts";
-import { smtpMail } from "./smtp.ts";
 
 export interface OpenMailOptions {
   /** Sender, `Name <address>`. */
@@ -11,13 +10,16 @@ export interface OpenMailOptions {
 }
 
 /** @throws Error naming what was expected; the URL itself may hold a password and is not repeated */
-export function openMail(url: string, { from, clock }: OpenMailOptions): Mailer {
+export async function openMail(url: string, { from, clock }: OpenMailOptions): Promise<Mailer> {
   if (url.startsWith("file:"))
     return fileMail({
       folder: url.slice(5).replace(/^\/\/(?=\/)/, ""),
       from,
       ...(clock === undefined ? {} : { clock }),
     });
-  if (/^smtps?:\/\/./.test(url) && URL.canParse(url)) return smtpMail({ url, from });
+  if (/^smtps?:\/\/./.test(url) && URL.canParse(url)) {
+    const { smtpMail } = await import("./smtp.ts");
+    return smtpMail({ url, from });
+  }
   throw new Error("mail has to be file:FOLDER, smtp://host:port or smtps://host:port");
 }

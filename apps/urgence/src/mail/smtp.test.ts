@@ -48,7 +48,7 @@ const isMailError = (retry: boolean, pattern: RegExp) => (error: unknown) => {
 
 test("a mail reaches the server whole, for exactly one recipient", async () => {
   await using smtp = await server();
-  await using mail = openMail(`smtp://127.0.0.1:${smtp.port}`, { from });
+  await using mail = await openMail(`smtp://127.0.0.1:${smtp.port}`, { from });
   await mail.send(message);
   const [received] = smtp.mails;
   assert.deepEqual(received?.recipients, ["camille@example.fr"]);
@@ -60,10 +60,10 @@ test("user and password of the URL sign in, percent-decoded; wrong ones are refu
   const onAuth: NonNullable<SMTPServerOptions["onAuth"]> = ({ username, password }, _session, callback) =>
     username === "u@x" && password === "p:/ss" ? callback(null, { user: "u" }) : callback(new Error("no"));
   await using smtp = await server({ authOptional: false, onAuth, allowInsecureAuth: true });
-  await using good = openMail(`smtp://u%40x:p%3A%2Fss@127.0.0.1:${smtp.port}`, { from });
+  await using good = await openMail(`smtp://u%40x:p%3A%2Fss@127.0.0.1:${smtp.port}`, { from });
   await good.send(message);
   assert.equal(smtp.mails.length, 1);
-  await using bad = openMail(`smtp://u%40x:wrong@127.0.0.1:${smtp.port}`, { from });
+  await using bad = await openMail(`smtp://u%40x:wrong@127.0.0.1:${smtp.port}`, { from });
   await assert.rejects(bad.send(message), isMailError(true, /EAUTH 535/));
 });
 
@@ -76,7 +76,7 @@ test("a recipient refused for good is final, one refused for now is not", async 
       onRcptTo: (_address, _session, callback) =>
         callback(Object.assign(new Error("refused camille@example.fr"), { responseCode })),
     });
-    await using mail = openMail(`smtp://127.0.0.1:${smtp.port}`, { from });
+    await using mail = await openMail(`smtp://127.0.0.1:${smtp.port}`, { from });
     await assert.rejects(mail.send(message), isMailError(retry, new RegExp(String(responseCode))));
   }
 });
@@ -99,13 +99,13 @@ test("a server that is not there is an error worth another try", async () => {
     await using smtp = await server();
     return smtp.port;
   })();
-  await using mail = openMail(`smtp://127.0.0.1:${port}`, { from });
+  await using mail = await openMail(`smtp://127.0.0.1:${port}`, { from });
   await assert.rejects(mail.send(message), isMailError(true, /ECONNREFUSED|ESOCKET/));
 });
 
 test("where TLS is required a server without it gets no mail", async () => {
   await using smtp = await server();
-  await using mail = openMail(`smtp://127.0.0.1:${smtp.port}?tls=required`, { from });
+  await using mail = await openMail(`smtp://127.0.0.1:${smtp.port}?tls=required`, { from });
   await assert.rejects(mail.send(message), isMailError(true, /ETLS/));
   assert.equal(smtp.mails.length, 0);
 });
