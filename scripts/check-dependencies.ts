@@ -16,12 +16,12 @@ const layers: readonly { readonly name: string; readonly files: RegExp }[] = [
   { name: "values", files: /^(errors|clock|json|principal|http|ids)\.ts$/ },
   {
     name: "interfaces",
-    files: /^(storage\/(storage|filter)|telemetry\/(log|metrics)|auth\/policy|settings)\.ts$|^settings\//,
+    files: /^(storage\/(storage|filter|evaluate)|telemetry\/(log|metrics)|auth\/policy|settings)\.ts$|^settings\//,
   },
-  { name: "operations", files: /^(operations|schema)\/|^(resource|route)\.ts$/ },
+  { name: "operations", files: /^(operations|schema)\/|^(resource|resource-declaration|route)\.ts$/ },
   { name: "adapters", files: /^(storage|telemetry|auth|bus)\// },
   { name: "faces", files: /^faces\// },
-  { name: "service", files: /^(service|compose)\.ts$|^(composition|runtime|testing)\// },
+  { name: "service", files: /^(service|service-declaration|compose)\.ts$|^(composition|runtime|testing)\// },
   { name: "commands", files: /^(cli)\/|^index\.ts$/ },
 ];
 
@@ -92,7 +92,7 @@ function checkService(from: string, to: string): void {
 
 function cycles(): string[][] {
   const graph = new Map<string, string[]>();
-  for (const { from, to, typeOnly } of imports) if (!typeOnly) graph.set(from, [...(graph.get(from) ?? []), to]);
+  for (const { from, to } of imports) graph.set(from, [...(graph.get(from) ?? []), to]);
   const state = new Map<string, "open" | "done">();
   const found: string[][] = [];
   const visit = (file: string, path: readonly string[]): void => {

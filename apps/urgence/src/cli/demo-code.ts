@@ -2,7 +2,7 @@
 import { systemClock } from "rouage";
 import { demoCode, loadDemo } from "../demo.ts";
 import { readUrgenceSettings } from "../settings.ts";
-import type { Command } from "./commands.ts";
+import type { Command } from "./command.ts";
 import { demoFile } from "./start.ts";
 
 export const demoCodeCommand: Command = {

@@ -3,7 +3,7 @@ import { listKeys, rotateKeys } from "rouage/auth";
 import { auditKeys, openPlace } from "../app.ts";
 import { rotatableKeys } from "../services/accounts/identity.ts";
 import { readUrgenceSettings } from "../settings.ts";
-import type { Command } from "./commands.ts";
+import type { Command } from "./command.ts";
 import { UsageError } from "./usage-error.ts";
 
 const rotatable: readonly string[] = [...rotatableKeys, auditKeys];

@@ -2,7 +2,7 @@
 import { startUrgence } from "../app.ts";
 import type { AccountsAdmin } from "../services/accounts/admin.ts";
 import { readUrgenceSettings } from "../settings.ts";
-import type { Command, Invocation } from "./commands.ts";
+import type { Command, Invocation } from "./command.ts";
 import { UsageError } from "./usage-error.ts";
 
 const roles = ["responder", "officer", "operator"] as const;

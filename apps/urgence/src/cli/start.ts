@@ -1,11 +1,21 @@
 /** `start`: runs Urgence until it is told to stop, with the demonstration on an empty store. */
+import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { systemClock } from "rouage";
 import { run } from "rouage/runtime/node";
 import { startUrgence, type Urgence } from "../app.ts";
-import { type Demo, demoCode, describeDemo, forgetDemoWith, loadDemo, makeDemo, saveDemo } from "../demo.ts";
+import {
+  type Demo,
+  demoCode,
+  describeDemo,
+  forgetDemoWith,
+  isComplete,
+  loadDemo,
+  makeDemo,
+  saveDemo,
+} from "../demo.ts";
 import { readUrgenceSettings, type UrgenceSettings } from "../settings.ts";
-import type { Command } from "./commands.ts";
+import type { Command } from "./command.ts";
 import { UsageError } from "./usage-error.ts";
 
 export const startCommand: Command = {
@@ -43,12 +53,20 @@ async function openDemo(
   settings: UrgenceSettings,
 ): Promise<{ readonly demo: Demo; readonly close: () => Promise<void> } | undefined> {
   const file = demoFile(settings);
-  const kept = file === undefined ? undefined : await loadDemo(file);
+  const kept = file === undefined ? undefined : await keptDemo(urgence, file);
   if (kept === undefined && (await urgence.service("accounts").storage.position()) > 0) return undefined;
   const demo = kept ?? (await makeDemo(urgence, systemClock));
   if (file === undefined) return { demo, close: async () => {} };
   if (kept === undefined) await saveDemo(file, demo);
   return { demo, close: forgetDemoWith(urgence, file, demo) };
+}
+
+/** What an earlier start wrote down, as long as its people are there. */
+async function keptDemo(urgence: Urgence, file: string): Promise<Demo | undefined> {
+  const demo = await loadDemo(file);
+  if (demo === undefined || (await isComplete(urgence, demo))) return demo;
+  await rm(file, { force: true });
+  return undefined;
 }
 
 async function abandon(urgence: Urgence, error: unknown): Promise<never> {

@@ -1,11 +1,12 @@
 /** `verify`: checks the whole audit chain, its signatures and its daily roots. */
+import { existsSync } from "node:fs";
 import { systemClock } from "rouage";
 import { openSigningKeys } from "rouage/auth";
 import { openStorage } from "rouage/storage";
 import { auditKeys, openPlace } from "../app.ts";
 import { verifyAudit } from "../services/access/verify-audit.ts";
 import { readUrgenceSettings } from "../settings.ts";
-import type { Command } from "./commands.ts";
+import type { Command } from "./command.ts";
 
 export const verifyCommand: Command = {
   usage: "",
@@ -15,6 +16,8 @@ export const verifyCommand: Command = {
     const settings = readUrgenceSettings(environment);
     if (settings.storage === "memory:") throw new Error("memory: keeps nothing that could be verified");
     const place = await openPlace(settings);
+    const file = place.storage("access").slice("sqlite:".length);
+    if (!existsSync(file)) throw new Error(`there is no audit: ${file} does not exist`);
     const keys = await openSigningKeys({ folder: place.keys, purpose: auditKeys });
     await using storage = await openStorage(place.storage("access"), { clock: systemClock });
     const report = await verifyAudit(storage, keys.jwks());

@@ -17,6 +17,10 @@ export interface Revocations {
   /** For the `revoked` hook of the bearer policy. */
   revoked(claims: VerifiedToken["claims"]): boolean;
   readonly size: number;
+  /** Since when revocations elsewhere cannot be learned, in milliseconds since the epoch; undefined while they can. */
+  readonly blindSince: number | undefined;
+  /** Says whether they can. */
+  setBlind(isBlind: boolean): void;
 }
 
 export interface RevocationOptions {
@@ -28,6 +32,7 @@ export interface RevocationOptions {
 export function revocations({ lifetimeMs, clock = systemClock }: RevocationOptions): Revocations {
   // In order of insertion, which is the order of expiry.
   const until = new Map<string, number>();
+  let blindSince: number | undefined;
   const forget = () => {
     for (const [key, time] of until) {
       if (time > clock.now()) return;
@@ -42,6 +47,13 @@ export function revocations({ lifetimeMs, clock = systemClock }: RevocationOptio
       until.set(`${kind}\n${id}`, clock.now() + lifetimeMs);
     },
     revoked: ({ sid, jti, sub }) => until.size > 0 && (has("sid", sid) || has("jti", jti) || has("sub", sub)),
+    get blindSince() {
+      return blindSince;
+    },
+    setBlind(isBlind) {
+      if (!isBlind) blindSince = undefined;
+      else blindSince ??= clock.now();
+    },
     get size() {
       forget();
       return until.size;
@@ -59,17 +71,22 @@ export interface FollowRevocationsOptions {
   readonly clock?: Clock;
   /** Only entries of these resources. */
   readonly resources?: readonly string[];
+  /** Pause before a log that failed is read again. Default one second. */
+  readonly retryMs?: number;
+  /** Told of each failure of the log. */
+  readonly failed?: (error: unknown) => void;
 }
 
 /**
- * Reads what was revoked within `lifetimeMs`, then goes on reading until the signal aborts.
- * `ready` resolves when the past is read; `done` when reading has ended, and rejects when the log fails.
+ * Reads what was revoked within `lifetimeMs`, then goes on reading until the signal aborts. A log that fails later is read again from `lifetimeMs`
+ * ago, until it works; meanwhile `into.blindSince` tells. `ready` resolves when the past is read, and rejects when it cannot be; `done` resolves when
+ * reading has ended, and rejects with `ready`.
  */
 export function followRevocations(options: FollowRevocationsOptions): {
   readonly ready: Promise<void>;
   readonly done: Promise<void>;
 } {
-  const { log, into, read, lifetimeMs, signal, clock = systemClock } = options;
+  const { log, into, read, lifetimeMs, signal, clock = systemClock, retryMs = 1000, failed = () => {} } = options;
   const only = options.resources === undefined ? {} : { resources: options.resources };
   const take = (entry: LogEntry) => {
     const revocation = read(entry);
@@ -83,9 +100,36 @@ export function followRevocations(options: FollowRevocationsOptions): {
     }
     return start;
   }
+  async function follow(first: number): Promise<void> {
+    let after: number | undefined = first;
+    while (!signal.aborted) {
+      try {
+        after ??= await past();
+        into.setBlind(false);
+        for await (const entry of log.log({ ...only, after, follow: true, signal })) take(entry);
+        if (!signal.aborted) throw new Error("the log ended");
+      } catch (error) {
+        if (signal.aborted) return;
+        into.setBlind(true);
+        failed(error);
+        after = undefined;
+        await pause(retryMs, signal);
+      }
+    }
+  }
   const reading = past();
-  const done = reading.then(async (after) => {
-    for await (const entry of log.log({ ...only, after, follow: true, signal })) take(entry);
-  });
+  const done = reading.then(follow);
   return { ready: reading.then(() => undefined), done };
+}
+
+function pause(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const end = () => {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", end);
+      resolve();
+    };
+    const timer = setTimeout(end, ms);
+    signal.addEventListener("abort", end, { once: true });
+  });
 }

@@ -36,6 +36,8 @@ export interface Attempt {
 export interface Throttle {
   /** Registers a try. @throws ServiceError `too-many-requests` with `retry-after` */
   attempt(account: string, address: string | undefined): Attempt;
+  /** The owner has proved themselves otherwise, from here: what others do from elsewhere does not hold them up. */
+  welcome(account: string, address: string | undefined): void;
   /** Forgets an account: its data was erased. */
   forget(account: string): void;
 }
@@ -71,6 +73,10 @@ export function throttle(options: ThrottleOptions = {}): Throttle {
           for (const step of undo) step();
         },
       };
+    },
+    welcome(name, from) {
+      if (from === undefined) accounts.forget(name);
+      else familiar.reset(`${networkOf(from)}\n${name}`);
     },
     forget(name) {
       accounts.forget(name);

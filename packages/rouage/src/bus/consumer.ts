@@ -5,7 +5,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { type ErrorCode, ServiceError } from "../errors.ts";
 import type { JsonObject } from "../json.ts";
-import type { BackgroundTask, ServiceContext } from "../service.ts";
+import type { BackgroundTask, ServiceContext } from "../service-declaration.ts";
 import {
   type Change,
   type ChangeResult,

@@ -1,14 +1,10 @@
 /** Finds the command that the arguments name, and says in one or two lines what is wrong where something is. */
+import type { Command, Environment } from "./command.ts";
 import { helpText } from "./help.ts";
 import { keys } from "./keys.ts";
 import { openapi } from "./openapi.ts";
 import { dev, start } from "./start.ts";
 import { UsageError } from "./usage-error.ts";
-
-export type Environment = Readonly<Record<string, string | undefined>>;
-
-/** Runs after the others stop at it: arguments behind the command's name, and the environment. */
-export type Command = (args: readonly string[], environment: Environment) => Promise<void>;
 
 /** Exit codes: done; the command failed; the command was called wrongly. */
 export const exits = { done: 0, failed: 1, usage: 2 } as const;

@@ -1,7 +1,7 @@
 /** `rouage keys`: key files made, rotated and listed. */
 import { parseArgs } from "node:util";
 import { initKeys, type KeyKind, listKeys, rotateKeys } from "../auth/keys.ts";
-import type { Command } from "./dispatch.ts";
+import type { Command } from "./command.ts";
 import { UsageError } from "./usage-error.ts";
 
 const options = {

@@ -4,7 +4,7 @@ import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import type { ServiceDefinition, StartOptions } from "../service.ts";
 import { environmentPrefix } from "../settings/read.ts";
-import type { Environment } from "./dispatch.ts";
+import type { Environment } from "./command.ts";
 import { UsageError } from "./usage-error.ts";
 
 /** @throws UsageError when there is no such file; Error when it exports no service or cannot be loaded */

@@ -2,7 +2,7 @@
 import { writeFile } from "node:fs/promises";
 import { parseArgs } from "node:util";
 import { silentLogger } from "../telemetry/log.ts";
-import type { Command } from "./dispatch.ts";
+import type { Command } from "./command.ts";
 import { loadService, settingSources } from "./load.ts";
 import { UsageError } from "./usage-error.ts";
 

@@ -4,8 +4,8 @@ import { constants } from "node:os";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { run } from "../runtime/run.ts";
+import type { Command } from "./command.ts";
 import { developmentAuthentication } from "./development-authentication.ts";
-import type { Command } from "./dispatch.ts";
 import { loadService, settingSources } from "./load.ts";
 import { UsageError } from "./usage-error.ts";
 

@@ -1,5 +1,5 @@
 /** Checks a service's declaration when it is made, so that a mistake stops the program and not a request. */
-import type { ServiceDeclaration } from "../service.ts";
+import type { ServiceDeclaration } from "../service-declaration.ts";
 
 /** @throws Error with every mistake on a line of its own */
 export function checkDeclaration(declaration: ServiceDeclaration): void {

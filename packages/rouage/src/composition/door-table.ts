@@ -1,6 +1,6 @@
 /** Which service behind a door serves a URL. */
 import { createRouter } from "../faces/rest/router.ts";
-import type { Service } from "../service.ts";
+import type { Service } from "../service-declaration.ts";
 
 export interface DoorTable {
   /** The service for this URL; "internal" for what no door may show; undefined: the door itself answers. */

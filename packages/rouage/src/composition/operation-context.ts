@@ -1,7 +1,7 @@
 /** The context of operations that no request asked for: tasks, consumers, commands. */
 import type { OperationContext } from "../operations/context.ts";
 import type { Principal } from "../principal.ts";
-import type { ServiceContext } from "../service.ts";
+import type { ServiceContext } from "../service-declaration.ts";
 
 /**
  * A context in which `principal` acts.

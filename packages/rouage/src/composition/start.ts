@@ -6,7 +6,7 @@ import { openapiDocument } from "../faces/openapi/document.ts";
 import { toFetch } from "../faces/rest/fetch.ts";
 import { createRestFace } from "../faces/rest/rest.ts";
 import { createAllOperations, definitionOf } from "../operations/create-operations.ts";
-import type { Service, ServiceContext, ServiceDeclaration, StartOptions } from "../service.ts";
+import type { Service, ServiceContext, ServiceDeclaration, StartOptions } from "../service-declaration.ts";
 import { readServiceSettings, type Settings } from "../settings.ts";
 import { openStorage } from "../storage/open.ts";
 import type { Storage } from "../storage/storage.ts";

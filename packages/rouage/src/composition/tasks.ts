@@ -1,5 +1,5 @@
 /** Starts the tasks of a service one after the other, and ends them in reverse. */
-import type { BackgroundTask, ServiceContext } from "../service.ts";
+import type { BackgroundTask, ServiceContext } from "../service-declaration.ts";
 
 /** Ends every task, waiting `timeoutMs` at most for all of them. */
 export type StopTasks = (timeoutMs: number) => Promise<void>;

@@ -1,6 +1,6 @@
 /** What happens to nested lists when the object above them goes: they go with it. */
 import { ServiceError } from "../errors.ts";
-import type { Resource } from "../resource.ts";
+import type { Resource } from "../resource-declaration.ts";
 import type { Change, ListKey, ObjectKey, StoredObject } from "../storage/storage.ts";
 import type { OperationContext } from "./context.ts";
 import type { Locate } from "./locate.ts";

@@ -1,6 +1,6 @@
 /** The operations of declared resources, composed from their parts; everything that can be decided before a request is. */
 import { ServiceError } from "../errors.ts";
-import type { Resource } from "../resource.ts";
+import type { Resource } from "../resource-declaration.ts";
 import type { ListDefinition } from "../storage/storage.ts";
 import { cascadeOf } from "./cascade.ts";
 import { inputOf } from "./input.ts";

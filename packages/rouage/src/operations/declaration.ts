@@ -1,7 +1,7 @@
 /** Checks a declaration when it is made, so that a mistake stops the start and not a request. */
 import type { TObject } from "typebox";
 import Format from "typebox/format";
-import type { Access, ResourceOptions } from "../resource.ts";
+import type { Access, ResourceOptions } from "../resource-declaration.ts";
 import { keywordsOf, readAnnotations } from "../schema/annotations.ts";
 import { compileSchema } from "../schema/validator.ts";
 import { owner, type Rule } from "./access.ts";

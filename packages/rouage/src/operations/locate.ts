@@ -1,6 +1,6 @@
 /** Finds the list that a request means: the caller's own list, or the list below a parent that exists and that the caller may read. */
 import { invalid, ServiceError } from "../errors.ts";
-import type { Resource } from "../resource.ts";
+import type { Resource } from "../resource-declaration.ts";
 import type { ListKey, StoredEntry } from "../storage/storage.ts";
 import { decide, refusal } from "./access.ts";
 import type { OperationContext } from "./context.ts";

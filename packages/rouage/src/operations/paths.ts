@@ -1,5 +1,5 @@
 /** Where a resource is served, and which list a request means: URL paths, path parameters, storage keys. */
-import type { Resource, ResourceOptions } from "../resource.ts";
+import type { Resource, ResourceOptions } from "../resource-declaration.ts";
 
 /** What the path and key of a resource depend on. */
 export type Placement = Pick<ResourceOptions<never>, "path" | "singleton" | "perUser"> & { readonly parent?: Resource };

@@ -3,7 +3,7 @@ import { randomUUIDv7 } from "node:crypto";
 import type { TObject } from "typebox";
 import type { Clock } from "../clock.ts";
 import type { Principal } from "../principal.ts";
-import type { FieldAccess, Hooks, Resource } from "../resource.ts";
+import type { FieldAccess, Hooks, Resource } from "../resource-declaration.ts";
 import { compileShape, type Fields, type Shape, type ShapeOptions } from "../schema/shape.ts";
 import { parseEntry, type Storage, type StoredObject } from "../storage/storage.ts";
 import type { Logger } from "../telemetry/log.ts";

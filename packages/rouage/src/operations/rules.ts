@@ -1,7 +1,7 @@
 /** The rules that really hold for each action of a resource, defaults included, and their decisions on callers and objects. */
 import type { TObject } from "typebox";
 import type { Principal } from "../principal.ts";
-import type { ResourceOptions } from "../resource.ts";
+import type { ResourceOptions } from "../resource-declaration.ts";
 import type { Filter } from "../storage/filter.ts";
 import { type AccessSubject, authenticated, owner, type Rule } from "./access.ts";
 

@@ -1,6 +1,6 @@
 /** One write of one object: read, decide, commit with what was read as expectation, and again when another writer was first. */
 import { ServiceError } from "../errors.ts";
-import type { FinishedWrite, PendingWrite, WriteAction } from "../resource.ts";
+import type { FinishedWrite, PendingWrite, WriteAction } from "../resource-declaration.ts";
 import type { Fields } from "../schema/shape.ts";
 import {
   type Change,

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import type { HealthState } from "../service.ts";
+import type { HealthState } from "./health.ts";
 import { createHealth, type HealthCheck } from "./health.ts";
 
 interface Part extends HealthCheck {

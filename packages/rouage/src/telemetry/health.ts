@@ -1,5 +1,7 @@
 /** Health of a service from the checks of its parts: run together, bounded in time, judged by moving averages. */
-import type { HealthState } from "../service.ts";
+
+/** Over the service level, or with a part that is not there, a service still works: degraded. */
+export type HealthState = "healthy" | "degraded" | "unhealthy";
 
 export interface HealthCheck {
   readonly name: string;

@@ -3,8 +3,8 @@ import { readFileSync } from "node:fs";
 import type { Settings } from "../../settings.ts";
 import type { Logger } from "../../telemetry/log.ts";
 import { jsonType } from "./body.ts";
-import { type Endpoint, endpointDefaults } from "./endpoint.ts";
-import type { Answer, Exchange } from "./exchange.ts";
+import { endpointDefaults } from "./endpoint.ts";
+import type { Answer, Endpoint, Exchange } from "./exchange.ts";
 
 export interface BuiltinParts {
   readonly name: string;

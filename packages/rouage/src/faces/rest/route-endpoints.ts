@@ -1,12 +1,13 @@
 /** Plain routes as endpoints: access, input, handler, answer. */
 import { violationError } from "../../errors.ts";
 import { decide, refusal } from "../../operations/access.ts";
+import { anonymous } from "../../principal.ts";
 import type { Reply, Route, RouteContext } from "../../route.ts";
 import { compileSchema } from "../../schema/validator.ts";
 import type { Settings } from "../../settings.ts";
 import { jsonType, mediaTypeOf, readJson, unsupported } from "./body.ts";
-import { type Endpoint, endpointDefaults } from "./endpoint.ts";
-import type { Answer, Exchange } from "./exchange.ts";
+import { endpointDefaults } from "./endpoint.ts";
+import type { Answer, Endpoint, Exchange } from "./exchange.ts";
 import { fromWebResponse } from "./fetch.ts";
 import { parseQueryString } from "./query-string.ts";
 import { parameterReader } from "./route-input.ts";
@@ -19,6 +20,8 @@ export function routeEndpoint(route: Route, settings: Settings, prefix: string):
   for (const rule of options.access)
     if (rule.allows !== undefined)
       throw new Error(`${declaredBy}: rule ${rule.name} decides on a stored object, and a route has none`);
+  if (options.credentials === "ignore" && decide(options.access, anonymous) !== true)
+    throw new Error(`${declaredBy}: credentials are ignored, but not everyone may call it`);
 
   const readQuery = parameterReader(options.query, "querystring");
   const readParams = options.params === undefined ? undefined : parameterReader(options.params, "path");
@@ -53,7 +56,7 @@ export function routeEndpoint(route: Route, settings: Settings, prefix: string):
     name: `${method} ${route.path}`,
     declaredBy,
     enabled: !settings.readonly || method === "GET" || options.safe === true || options.operational === true,
-    identify: options.operational !== true,
+    identify: options.operational !== true && options.credentials !== "ignore",
     jsonOnly: options.response !== undefined && options.unversioned !== true,
     api: options.unversioned !== true,
     operational: options.operational === true,

@@ -1,0 +1,124 @@
+/** What a resource is declared with, as types; `resource()` completes and checks it. */
+import type { Static, TObject } from "typebox";
+import type { Rule } from "./operations/access.ts";
+import type { OperationContext } from "./operations/context.ts";
+import type { Change } from "./storage/storage.ts";
+
+/** What every stored object carries beside its own fields. */
+export interface Meta {
+  readonly id: string;
+  readonly last_modified: number;
+}
+
+export type WriteAction = "create" | "replace" | "patch" | "delete";
+
+/** A write on its way to the store; `next` is validated, with defaults and computed fields filled in. */
+export interface PendingWrite<T> {
+  readonly action: WriteAction;
+  readonly id: string;
+  /** Parent of the list, see `ListKey.parent`. */
+  readonly parent: string;
+  readonly previous: (T & Meta) | undefined;
+  /** undefined when deleting. */
+  readonly next: T | undefined;
+  /** Adds a change (usually a domain event) to the same atomic commit. */
+  also(change: Change): void;
+}
+
+export interface FinishedWrite<T> {
+  readonly action: WriteAction;
+  readonly id: string;
+  readonly parent: string;
+  readonly previous: (T & Meta) | undefined;
+  readonly next: (T & Meta) | undefined;
+}
+
+// Methods, not function properties, so that `Resource<S>` is a `Resource`: TypeScript compares their parameters both ways.
+export interface Hooks<T> {
+  /**
+   * Before the commit; may return another object to store (validated again), or throw a ServiceError to refuse. May run again when
+   * writes meet. Changing `write.next` in place has no effect.
+   */
+  // biome-ignore lint/suspicious/noConfusingVoidType: a hook without a return statement is the usual case
+  before?(write: PendingWrite<T>, context: OperationContext): T | undefined | void | Promise<T | undefined | void>;
+  /** After the commit is durable; an error is logged and changes nothing. The answer waits for it. */
+  after?(write: FinishedWrite<T>, context: OperationContext): void | Promise<void>;
+}
+
+/** Derives one field from the others. */
+export type ComputedField<T, V> = {
+  compute(object: T, meta: { readonly id: string; readonly now: number }): V;
+}["compute"];
+
+/** Rules for each kind of access; more specific names win over `read` and `write`. An empty list means nobody. */
+export interface Access<T> {
+  /** Decided on the object to be created where a rule looks at objects. Default: as `write` where that is given, else anybody signed in. */
+  readonly create?: readonly Rule<T>[];
+  /** get and list. Default: as `write`. */
+  readonly read?: readonly Rule<T>[];
+  /** replace, patch, delete. Default: the owner (per-user resources: the user). */
+  readonly write?: readonly Rule<T>[];
+  readonly list?: readonly Rule<T>[];
+  readonly get?: readonly Rule<T>[];
+  readonly replace?: readonly Rule<T>[];
+  readonly patch?: readonly Rule<T>[];
+  readonly delete?: readonly Rule<T>[];
+}
+
+export interface FieldAccess<T> {
+  /** Callers who see the field; others get the object without it. */
+  readonly read?: readonly Rule<T>[];
+  /** Callers who may set or change the field; others get a 400 `read-only`. */
+  readonly write?: readonly Rule<T>[];
+}
+
+export interface ResourceOptions<S extends TObject> {
+  /**
+   * Shape of the objects, without `id` and `last_modified`. Annotations with effect: `default`; `readOnly: true` (set on create,
+   * then 400 on change); `writeOnly: true` (stored, never sent, never filtered on).
+   */
+  readonly schema: S;
+  /** Plural path segment(s) when not `/${name}`; relative to the parent's object path for nested resources. */
+  readonly path?: string;
+  /** The resource this one is nested below: `/people/{people_id}/positions`. The parent object must exist and be readable. */
+  readonly parent?: Resource;
+  /** Each signed-in caller has a list of their own. */
+  readonly perUser?: boolean;
+  /** With `perUser`: one object at a fixed path (`/me/profile`) instead of a list. */
+  readonly singleton?: boolean;
+  readonly access?: Access<Static<S>>;
+  readonly fieldAccess?: { readonly [K in keyof Static<S>]?: FieldAccess<Static<S>> };
+  /** Fields derived from the others at each write, stored, and read-only for clients. */
+  readonly computed?: {
+    readonly [K in keyof Static<S>]?: ComputedField<Static<S>, Static<S>[K]>;
+  };
+  readonly hooks?: Hooks<Static<S>>;
+  /** Fields (or tuples of fields) unique within a list; a conflict is 409 errno 122 with details `{field, existing}`. */
+  readonly unique?: readonly (keyof Static<S> & string)[] | readonly (readonly (keyof Static<S> & string)[])[];
+  /** Declared indexes: a field or several, used by filters and sorts. */
+  readonly indexes?: readonly (string | readonly string[])[];
+  /** Fields not in the schema: refused with 400 (default), dropped, or kept. */
+  readonly unknownFields?: "reject" | "drop" | "keep";
+  readonly id?: { readonly pattern?: RegExp; readonly generate?: () => string };
+  /** Largest page of a list. Default: the service's `paginate_by`. */
+  readonly pageSize?: number;
+  /** False: log entries do not keep the objects' bodies (no history from the log). Default true. */
+  readonly logBodies?: boolean;
+  /** Anonymous callers may keep what they read for so many seconds (`Cache-Control: max-age`). Default: nobody may. */
+  readonly cacheSeconds?: number;
+  /** Methods not offered: 405, unless a route of the same path takes their place. */
+  readonly disabled?: readonly ("list" | "get" | "create" | "replace" | "patch" | "delete" | "deleteList")[];
+  /** One sentence for the API description. */
+  readonly description?: string;
+}
+
+/** A declared resource: its options, completed and checked. */
+export interface Resource<S extends TObject = TObject> {
+  readonly kind: "resource";
+  readonly name: string;
+  readonly options: ResourceOptions<S>;
+  /** Path of the list (of the object for singletons), with `{…}` parameters, without the version prefix. */
+  readonly listPath: string;
+  /** Path of one object; equal to `listPath` for singletons. */
+  readonly objectPath: string;
+}
