@@ -15,6 +15,8 @@ export interface ServiceCallOptions {
   readonly requestId?: string;
   /** Network address of the person the call is made for; believed only from services. */
   readonly address?: string;
+  /** Further headers, such as preconditions; the ones above win. */
+  readonly headers?: Readonly<Record<string, string>>;
 }
 
 export interface ServiceAnswer {
@@ -100,11 +102,11 @@ function buildRequest(
   service: ServiceName,
   method: string,
   path: string,
-  { body, requestId, address }: ServiceCallOptions,
+  { body, requestId, address, headers: further = {} }: ServiceCallOptions,
   authorization: string,
   signal: AbortSignal,
 ): Request {
-  const headers = new Headers({ authorization, accept: "application/json" });
+  const headers = new Headers({ ...further, authorization, accept: "application/json" });
   if (requestId !== undefined) headers.set("x-request-id", requestId);
   if (address !== undefined) headers.set(addressHeader, address);
   if (body === undefined) return new Request(`http://${service}.internal${path}`, { method, headers, signal });

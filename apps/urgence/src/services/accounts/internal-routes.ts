@@ -6,9 +6,18 @@ import type { Maintenance } from "./maintenance.ts";
 import { describe } from "./me-routes.ts";
 import { commitContext, type Parts } from "./parts.ts";
 import { addressOf } from "./public-routes.ts";
-import { browserSignInBody, cookieBody, emailBody, findPersonBody, provisionBody, rolesBody } from "./schemas.ts";
+import {
+  browserSignInBody,
+  cookieBody,
+  emailBody,
+  findPersonBody,
+  provisionBody,
+  rolesBody,
+  secondStepBody,
+} from "./schemas.ts";
+import { finishSignIn, withStep } from "./second-step.ts";
 import { accessToken, amrOf, endSession, endSessions, makeRoomForSession, sessionData } from "./sessions.ts";
-import { signIn, wrongCredentials } from "./sign-in.ts";
+import { type SignedIn, signIn, wrongCredentials } from "./sign-in.ts";
 import { provision } from "./sign-up.ts";
 import type { StoredAccount } from "./store.ts";
 
@@ -32,6 +41,13 @@ export function internalRoutes(parts: Parts, maintain: Maintenance): readonly Ro
       csrf: session.csrf,
       account: { id, email, language, roles: rolesOf(account, amr), mfa: totp !== null },
     };
+  }
+
+  async function startPageSession({ stored, amr }: SignedIn, client: string | undefined, requestId: string) {
+    await makeRoomForSession(parts, stored.id);
+    const change = { requestId, principal: stored.id };
+    const { secret, session } = await browser.start(stored.id, sessionData(amr, client), [], change);
+    return { data: { cookie: secret, ...(await pageSession(stored, session)) } };
   }
 
   return [
@@ -62,11 +78,23 @@ export function internalRoutes(parts: Parts, maintain: Maintenance): readonly Ro
       body: browserSignInBody,
       handler: async (context) => {
         const { client, ...credentials } = context.body;
-        const { stored, amr } = await signIn(parts, credentials, addressOf(context), context.signal);
-        const change = { requestId: context.requestId, principal: stored.id };
-        await makeRoomForSession(parts, stored.id);
-        const { secret, session } = await browser.start(stored.id, sessionData(amr, client), [], change);
-        return { data: { cookie: secret, ...(await pageSession(stored, session)) } };
+        let shown: StoredAccount | undefined;
+        try {
+          const signedIn = await signIn(parts, credentials, addressOf(context), context.signal, (stored) => {
+            shown = stored;
+          });
+          return await startPageSession(signedIn, client, context.requestId);
+        } catch (error) {
+          throw shown === undefined ? error : withStep(parts, shown, error);
+        }
+      },
+    }),
+    route("POST", "/internal/browser-sessions/second-step", {
+      ...hidden,
+      body: secondStepBody,
+      handler: async (context) => {
+        const { client, ...given } = context.body;
+        return startPageSession(await finishSignIn(parts, given, addressOf(context)), client, context.requestId);
       },
     }),
     route("POST", "/internal/browser-sessions/resolve", {

@@ -36,6 +36,14 @@ export const browserSignInBody = Type.Object(
   { email, password, totp, client: Type.Optional(Type.String({ maxLength: 1000 })) },
   strict,
 );
+export const secondStepBody = Type.Object(
+  {
+    step: Type.String({ maxLength: 2048 }),
+    totp: Type.String({ maxLength: 64 }),
+    client: Type.Optional(Type.String({ maxLength: 1000 })),
+  },
+  strict,
+);
 export const cookieBody = Type.Object({ cookie: Type.String({ maxLength: 1024 }) }, strict);
 export const findPersonBody = Type.Object(
   { phone_hash: Type.Optional(Type.String({ maxLength: 64 })), person: Type.Optional(Type.String({ maxLength: 64 })) },

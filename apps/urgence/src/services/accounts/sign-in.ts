@@ -28,6 +28,7 @@ export async function signIn(
   { email, password, totp }: Credentials,
   address: string | undefined,
   signal: AbortSignal,
+  passwordShown: (stored: StoredAccount) => void = () => {},
 ): Promise<SignedIn> {
   const hash = emailHash(parts.identity.emailHashKey, email);
   const attempt = admit(parts, hash, address);
@@ -39,6 +40,7 @@ export async function signIn(
     const right = await parts.passwords.verify(password, active?.account.password, signal);
     judged = true;
     if (active === undefined || !right) throw wrongCredentials();
+    passwordShown(active);
     const amr = await secondFactor(parts, active, totp, attempt);
     attempt.succeeded();
     parts.background("rehash", () => rehash(parts, active, password));
@@ -83,7 +85,7 @@ export function wrongCredentials(): ServiceError {
   return new ServiceError("invalid-credentials", { message: "The e-mail address or the password is not right." });
 }
 
-function admit(parts: Parts, hash: string, address: string | undefined): Attempt {
+export function admit(parts: Parts, hash: string, address: string | undefined): Attempt {
   try {
     return parts.signInThrottle.attempt(hash, address);
   } catch (error) {
@@ -112,7 +114,7 @@ async function hintLocked(parts: Parts, hash: string): Promise<void> {
 const absent = { kind: "absent" } as const;
 
 /** Which factors were shown. Each code is accepted once, also when it arrives twice at the same time. */
-async function secondFactor(
+export async function secondFactor(
   parts: Parts,
   stored: StoredAccount,
   code: string | undefined,
