@@ -14,7 +14,7 @@ import { profilesService } from "./services/profiles/service.ts";
 import type { UrgenceSettings } from "./settings.ts";
 import { type ServiceCall, type ServiceName, serviceRegistry } from "./shared/client.ts";
 import { version } from "./version.ts";
-import { behindPages, withErrorPages } from "./web/front.ts";
+import { withErrorPages } from "./web/front.ts";
 import { webService } from "./web/service.ts";
 
 export interface UrgenceOptions {
@@ -97,7 +97,7 @@ export async function startUrgence(settings: UrgenceSettings, options: UrgenceOp
     name: "urgence",
     version,
     description: "Emergency medical profiles",
-    services: [...[...running.values()].map((service) => behindPages(service, web)), web],
+    services: [...running.values(), web],
     settings: {
       ...common,
       host: settings.host,
