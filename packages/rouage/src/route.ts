@@ -54,10 +54,10 @@ export interface RouteOptions<Path extends string, B extends TSchema | undefined
   /** True: a probe or metrics: callers are not authenticated, it is never limited, shed or ended, and logged as debug. */
   readonly operational?: boolean;
   /**
-   * `ignore`: credentials are not looked at and everybody is anonymous, for routes where people get credentials: a token that expired must not keep
-   * its owner from asking for a new one. Default `verify`: invalid credentials are a 401 everywhere.
+   * `optional`: credentials that are not valid count as none, for routes where people get credentials: a token that expired must not keep its owner
+   * from asking for a new one. Default `verify`: they are a 401, also where none would be needed.
    */
-  readonly credentials?: "verify" | "ignore";
+  readonly credentials?: "verify" | "optional";
   /** True: under overload shed only when it is twice as bad as for others. */
   readonly important?: boolean;
   /** True: a path parameter is a secret; logs show the path's pattern instead of the path. */

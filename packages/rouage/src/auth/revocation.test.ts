@@ -50,3 +50,41 @@ test("a reader learns what was revoked before it started, not what is long over,
   stop.abort();
   await done;
 });
+
+test("a log that fails is read again from before the failure; until then it shows that revocations are missing", async () => {
+  const clock = manualClock();
+  const storage = memoryStorage({ clock });
+  await storage.define([{ resource: "session", indexes: [], unique: [] }]);
+  const stop = new AbortController();
+  const cut = new AbortController();
+  let broken = false;
+  const log: Pick<typeof storage, "log" | "position"> = {
+    position: () => (broken ? Promise.reject(new Error("no disk")) : storage.position()),
+    async *log(query = {}) {
+      // The first reader is cut off; the ones after it are not.
+      const signal = cut.signal.aborted ? stop.signal : AbortSignal.any([stop.signal, cut.signal]);
+      yield* storage.log({ ...query, signal });
+    },
+  };
+  const into = revocations({ lifetimeMs, clock });
+  const failures: unknown[] = [];
+  const failed = (error: unknown) => void failures.push(error);
+  const options = { log, into, read, lifetimeMs, signal: stop.signal, clock, retryMs: 1, failed };
+  const { ready, done } = followRevocations(options);
+  await ready;
+  const until = async (condition: () => boolean) => {
+    const deadline = Date.now() + 2000;
+    while (!condition() && Date.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 1));
+    assert.ok(condition());
+  };
+  broken = true;
+  cut.abort();
+  await until(() => failures.length > 2);
+  assert.equal(into.blindSince, clock.now());
+  await storage.commit([revokedEvent("meanwhile")]);
+  assert.equal(into.revoked({ sid: "meanwhile" }), false);
+  broken = false;
+  await until(() => into.revoked({ sid: "meanwhile" }));
+  stop.abort();
+  await done;
+});

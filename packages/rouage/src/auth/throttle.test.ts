@@ -105,3 +105,13 @@ test("IPv6 addresses count by their /64, and IPv4 ones written as IPv6 as themse
   fc.assert(fc.property(fc.ipV6(), (address) => assert.match(networkOf(address), /^[0-9a-f:.]+(\/64)?$/)));
   fc.assert(fc.property(fc.string(), (address) => assert.equal(typeof networkOf(address), "string")));
 });
+
+test("an owner who proved themselves otherwise is not held up by what others do from elsewhere", () => {
+  const gate = throttle({ clock: manualClock() });
+  fail(gate, 6, "camille", "192.0.2.1");
+  assert.ok(tried(gate, "camille", "198.51.100.7") > 0);
+  gate.welcome("camille", "198.51.100.7");
+  fail(gate, 6, "camille", "198.51.100.7");
+  assert.ok(tried(gate, "camille", "198.51.100.7") > 0, "and guesses no more freely than before");
+  assert.ok(tried(gate, "camille", "203.0.113.9") > 0, "others wait on");
+});

@@ -7,6 +7,7 @@ export const endpointDefaults = {
   enabled: true,
   vacant: false,
   identify: true,
+  lenient: false,
   jsonOnly: true,
   api: true,
   operational: false,

@@ -162,6 +162,8 @@ export interface Endpoint {
   readonly vacant: boolean;
   /** Callers are authenticated. */
   readonly identify: boolean;
+  /** Credentials that are not valid count as none. */
+  readonly lenient: boolean;
   /** Answers JSON only: 406 when that is not acceptable. */
   readonly jsonOnly: boolean;
   /** Part of the versioned API: origins that are not allowed are refused. */

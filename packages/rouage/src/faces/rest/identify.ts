@@ -1,5 +1,6 @@
 /** Who is calling: the first authentication policy that recognises the request wins. */
 import type { AuthenticationPolicy } from "../../auth/policy.ts";
+import { ServiceError } from "../../errors.ts";
 import type { HttpRequest } from "../../http.ts";
 import { anonymous, type Principal } from "../../principal.ts";
 
@@ -15,6 +16,22 @@ export function identifier(
       return answer.then((principal) => principal ?? identifyFrom(policies, index + 1, request));
     }
     return anonymous;
+  };
+}
+
+/** The same, where credentials that are not valid count as none. */
+export function lenient(identify: ReturnType<typeof identifier>): ReturnType<typeof identifier> {
+  const anonymousIfInvalid = (error: unknown): Principal => {
+    if (ServiceError.is(error) && error.code === "invalid-credentials") return anonymous;
+    throw error;
+  };
+  return (request) => {
+    try {
+      const answer = identify(request);
+      return answer instanceof Promise ? answer.catch(anonymousIfInvalid) : answer;
+    } catch (error) {
+      return anonymousIfInvalid(error);
+    }
   };
 }
 

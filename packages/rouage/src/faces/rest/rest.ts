@@ -19,7 +19,7 @@ import { type Answer, type Endpoint, Exchange, type RegisteredEndpoint } from ".
 import { handlerMetrics } from "./handler-metrics.ts";
 import { createCors, standardHeaders } from "./headers.ts";
 import { createHttpDate } from "./http-date.ts";
-import { identifier } from "./identify.ts";
+import { identifier, lenient } from "./identify.ts";
 import { createLimits } from "./limits.ts";
 import { memoryNonces, type Nonces } from "./nonces.ts";
 import { createRedirects } from "./redirects.ts";
@@ -77,6 +77,7 @@ export function createRestFace(parts: RestFaceParts): RestFace {
   const cors = createCors(settings);
   const alerts = createAlerts(settings);
   const identify = identifier(parts.authentication);
+  const identifyIfValid = lenient(identify);
   const retryAfter = Math.ceil(settings.retry_after_seconds);
   const summarise = requestSummaries(log, clock, parts.name);
   const limits = createLimits({
@@ -159,7 +160,7 @@ export function createRestFace(parts: RestFaceParts): RestFace {
     }
     if (endpoint.jsonOnly && !exchange.negotiated.json) throw notAcceptable();
     if (!endpoint.identify) return endpoint.run(exchange, match.params);
-    const principal = identify(request);
+    const principal = (endpoint.lenient ? identifyIfValid : identify)(request);
     if (principal instanceof Promise)
       return principal.then((known) => {
         exchange.principal = known;

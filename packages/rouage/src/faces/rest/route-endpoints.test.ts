@@ -115,6 +115,23 @@ test("access rules come before the body is looked at: 401 for nobody, 403 for so
   assert.equal((await call(face, "POST", "/v1/b", { as: "bob" })).json.errno, 121);
 });
 
+test("where credentials are optional, invalid ones count as none and valid ones are recognised", async () => {
+  const who: Parameters<typeof route>[2]["handler"] = ({ principal }) => ({ id: principal.id ?? null });
+  const face = testFace({
+    routes: [
+      route("GET", "/strict", { access: [everyone], handler: who }),
+      route("GET", "/mild", { access: [everyone], credentials: "optional", handler: who }),
+    ],
+  });
+  assert.equal((await call(face, "GET", "/v1/strict", { as: "!" })).status, 401);
+  const mild = await call(face, "GET", "/v1/mild", { as: "!" });
+  assert.deepEqual([mild.status, mild.json], [200, { id: null }]);
+  assert.equal((await call(face, "GET", "/v1/mild")).json.id, null);
+  assert.equal((await call(face, "GET", "/v1/mild", { as: "bob" })).json.id, "test:bob");
+  const closed = route("GET", "/a", { access: [authenticated], credentials: "optional", handler: () => ({}) });
+  assert.throws(() => testFace({ routes: [closed] }), /not everyone/);
+});
+
 test("reply() and web responses are sent as they are", async () => {
   const face = testFace({
     routes: [

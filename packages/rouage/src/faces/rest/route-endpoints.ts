@@ -20,8 +20,8 @@ export function routeEndpoint(route: Route, settings: Settings, prefix: string):
   for (const rule of options.access)
     if (rule.allows !== undefined)
       throw new Error(`${declaredBy}: rule ${rule.name} decides on a stored object, and a route has none`);
-  if (options.credentials === "ignore" && decide(options.access, anonymous) !== true)
-    throw new Error(`${declaredBy}: credentials are ignored, but not everyone may call it`);
+  if (options.credentials === "optional" && decide(options.access, anonymous) !== true)
+    throw new Error(`${declaredBy}: credentials are optional, but not everyone may call it`);
 
   const readQuery = parameterReader(options.query, "querystring");
   const readParams = options.params === undefined ? undefined : parameterReader(options.params, "path");
@@ -56,7 +56,8 @@ export function routeEndpoint(route: Route, settings: Settings, prefix: string):
     name: `${method} ${route.path}`,
     declaredBy,
     enabled: !settings.readonly || method === "GET" || options.safe === true || options.operational === true,
-    identify: options.operational !== true && options.credentials !== "ignore",
+    identify: options.operational !== true,
+    lenient: options.credentials === "optional",
     jsonOnly: options.response !== undefined && options.unversioned !== true,
     api: options.unversioned !== true,
     operational: options.operational === true,
