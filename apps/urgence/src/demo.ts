@@ -67,6 +67,17 @@ export async function loadDemo(file: string): Promise<Demo | undefined> {
   }
 }
 
+/** False when one of its people is gone, or going. */
+export async function isComplete(urgence: Urgence, { person, responder }: Demo): Promise<boolean> {
+  for (const { id } of [person, responder]) {
+    const { status, body } = await urgence.call("accounts", "GET", `/internal/accounts/${encodeURIComponent(id)}`);
+    if (status !== 200 && status !== 404) throw new Error(`the demonstration cannot be checked: ${status}`);
+    const { data } = (body ?? {}) as { readonly data?: { readonly status?: string } };
+    if (data?.status !== "active") return false;
+  }
+  return true;
+}
+
 /** Forgets the demonstration as soon as one of its people deletes the account: nothing of theirs may stay anywhere. */
 export function forgetDemoWith(urgence: Urgence, file: string, demo: Demo): () => Promise<void> {
   const stop = new AbortController();
@@ -79,7 +90,9 @@ export function forgetDemoWith(urgence: Urgence, file: string, demo: Demo): () =
       await rm(file, { force: true });
       return;
     }
-  })();
+  })().catch(() => {
+    // A log that cannot be read: the next start looks whether these people are still there.
+  });
   return async () => {
     stop.abort();
     await watching;

@@ -1,7 +1,7 @@
 /** What one scenario knows: its people, the last answer, and how they talk to Urgence. */
 import { AfterAll, Before, BeforeAll, setDefaultTimeout, setWorldConstructor, World } from "@cucumber/cucumber";
 import { TOTP } from "otpauth";
-import { type Application, startApplication } from "./application.ts";
+import { type Application, startApplication } from "../../tests/support/application.ts";
 
 export interface Answer {
   readonly status: number;

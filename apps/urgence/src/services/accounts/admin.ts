@@ -22,6 +22,8 @@ export interface AccountsAdmin {
   grantRole(id: string, role: GrantedRole, site?: Site): Promise<void>;
   /** Also ends every session of the account. */
   revokeRole(id: string, role: GrantedRole): Promise<void>;
+  /** Takes the second factor off and ends every session; answers whether there was one. */
+  resetMfa(id: string): Promise<{ readonly reset: boolean }>;
   /** Runs retention now. */
   maintain(): Promise<unknown>;
 }
@@ -63,6 +65,7 @@ export function accountsAdmin(call: ServiceCall): AccountsAdmin {
     async revokeRole(id, role) {
       await request("PUT", `/internal/accounts/${id}/roles`, { remove: [role] });
     },
+    resetMfa: async (id) => (await request("DELETE", `/internal/accounts/${id}/mfa`)) as { reset: boolean },
     maintain: () => request("POST", "/internal/maintenance"),
   };
 }

@@ -4,6 +4,7 @@ import { type GrantedRole, grantedRoles, rolesOf } from "./account.ts";
 import { emailHash } from "./email.ts";
 import type { Maintenance } from "./maintenance.ts";
 import { describe } from "./me-routes.ts";
+import { resetMfa } from "./mfa.ts";
 import { commitContext, type Parts } from "./parts.ts";
 import { addressOf } from "./public-routes.ts";
 import {
@@ -169,6 +170,16 @@ export function internalRoutes(parts: Parts, maintain: Maintenance): readonly Ro
         // Tokens go on saying what they said: who lost a role starts anew.
         if (lost) await endSessions(parts, context.params.id, "revoked", { context: commitContext(context) });
         return { data: administrative(updated) };
+      },
+    }),
+
+    route("DELETE", "/internal/accounts/{id}/mfa", {
+      ...administered,
+      handler: async (context) => {
+        await parts.ready();
+        const stored = await store.get(context.params.id);
+        if (stored === undefined) throw new ServiceError("object-not-found");
+        return { data: { reset: await resetMfa(parts, stored, commitContext(context)) } };
       },
     }),
 

@@ -9,6 +9,8 @@ export type MailKind =
   | "password-changed"
   | "locked"
   | "mfa-changed"
+  | "mfa-reset"
+  | "inactive"
   | "new-address"
   | "address-changed";
 
@@ -93,6 +95,28 @@ const texts: Readonly<Record<Language, Readonly<Record<MailKind, Writer>>>> = {
         "La connexion en deux étapes de votre compte vient d'être activée ou désactivée.",
         "",
         "Si ce n'était pas vous, demandez tout de suite un nouveau mot de passe.",
+      ],
+    }),
+    "mfa-reset": () => ({
+      subject: "votre second facteur a été retiré",
+      lines: [
+        "Bonjour,",
+        "",
+        "À votre demande, la connexion en deux étapes de votre compte vient d'être retirée par l'exploitant du service,",
+        "et tous vos appareils ont été déconnectés. Reconnectez-vous et mettez-la de nouveau en place.",
+        "",
+        "Si vous n'avez rien demandé, changez tout de suite votre mot de passe et écrivez-nous.",
+      ],
+    }),
+    inactive: (date) => ({
+      subject: "votre compte va être effacé",
+      lines: [
+        "Bonjour,",
+        "",
+        "Votre compte ne sert plus depuis 22 mois. Nous ne gardons pas de données de santé que personne ne tient à jour :",
+        `sans connexion de votre part, le compte et tout ce qu'il contient seront effacés après le ${date}.`,
+        "",
+        "Pour le garder, il suffit de vous connecter une fois avant cette date.",
       ],
     }),
     "new-address": (code) => ({
@@ -184,6 +208,28 @@ const texts: Readonly<Record<Language, Readonly<Record<MailKind, Writer>>>> = {
         "Two-step sign-in has just been switched on or off for your account.",
         "",
         "If it was not you, ask for a new password at once.",
+      ],
+    }),
+    "mfa-reset": () => ({
+      subject: "your second factor was taken off",
+      lines: [
+        "Hello,",
+        "",
+        "At your request the operator of this service has just taken two-step sign-in off your account, and all your",
+        "devices were signed out. Sign in and set it up again.",
+        "",
+        "If you did not ask for this, change your password at once and write to us.",
+      ],
+    }),
+    inactive: (date) => ({
+      subject: "your account is about to be erased",
+      lines: [
+        "Hello,",
+        "",
+        "Your account has not been used for 22 months. We do not keep health data that nobody keeps up to date:",
+        `unless you sign in, the account and everything in it will be erased after ${date}.`,
+        "",
+        "To keep it, signing in once before that date is enough.",
       ],
     }),
     "new-address": (code) => ({

@@ -1,7 +1,7 @@
 /** The second factor: enrolment with an authenticator app, recovery codes, and switching it off. */
 import { invalid, ServiceError } from "rouage";
 import { enrolTotp, hashRecoveryCode, recoveryCodes, verifyTotp } from "rouage/auth";
-import type { CommitContext } from "rouage/storage";
+import type { Change, CommitContext } from "rouage/storage";
 import type { Parts } from "./parts.ts";
 import { seal, unseal } from "./seal.ts";
 import { endSessions, noteAmr } from "./sessions.ts";
@@ -76,18 +76,38 @@ export async function confirmMfa(
 }
 
 /** Switches it off; every session ends. The caller has asked for password and code before. */
-export async function disableMfa(parts: Parts, { id }: StoredAccount, context: CommitContext): Promise<void> {
-  await parts.store.update(
+export async function disableMfa(parts: Parts, stored: StoredAccount, context: CommitContext): Promise<void> {
+  await switchOff(parts, stored, "mfa-changed", [], context);
+}
+
+/** Switches it off for an owner who lost authenticator and recovery codes; false when there was nothing to switch off. On record and told by mail. */
+export function resetMfa(parts: Parts, stored: StoredAccount, context: CommitContext): Promise<boolean> {
+  const key = { resource: "account", parent: "", id: stored.id };
+  return switchOff(parts, stored, "mfa-reset", [{ kind: "event", key, type: "account.mfa-reset", data: {} }], context);
+}
+
+async function switchOff(
+  parts: Parts,
+  { id }: StoredAccount,
+  kind: "mfa-changed" | "mfa-reset",
+  events: readonly Change[],
+  context: CommitContext,
+): Promise<boolean> {
+  const expires = parts.clock.now() + 86_400_000;
+  const updated = await parts.store.update(
     id,
     ({ account }) => {
-      const mail = { account: id, to: account.email, kind: "mfa-changed", language: account.language } as const;
+      if (account.totp === null && account.totp_pending === null) return undefined;
+      const mail = { account: id, to: account.email, kind, language: account.language, expires };
       return {
         account: { ...account, totp: null, totp_pending: null },
-        also: [parts.outbox.change({ ...mail, expires: parts.clock.now() + 86_400_000 })],
+        also: [parts.outbox.change(mail), ...events],
       };
     },
     context,
   );
+  if (updated === undefined) return false;
   parts.outbox.kick();
   await endSessions(parts, id, "revoked", { context });
+  return true;
 }

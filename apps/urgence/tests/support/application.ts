@@ -1,0 +1,203 @@
+/** The started application, as its users meet it: a process with a door, a mail folder and files. */
+import { type ChildProcess, spawn } from "node:child_process";
+import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import PostalMime from "postal-mime";
+
+const main = join(import.meta.dirname, "../../src/main.ts");
+
+export interface Application extends AsyncDisposable {
+  /** Where it listens now; another one after a restart. */
+  readonly origin: string;
+  /** Holds the store and the mails; nothing of the application is elsewhere. */
+  readonly folder: string;
+  /** Everything that was written to its standard output and error, by every start. */
+  output(): string;
+  /** Runs a command of Urgence against the same store; answers what it printed. @throws Error when it fails */
+  command(...args: readonly string[]): Promise<string>;
+  /** The same, whatever comes of it. */
+  attempt(...args: readonly string[]): Promise<Ended>;
+  /** The code in the newest mail to this address. */
+  mailedCode(address: string): Promise<string>;
+  /** Mails to this address, the oldest first. */
+  mails(address: string): Promise<readonly string[]>;
+  /** Names of the store's files that contain this text in any encoding a store would use. */
+  filesWith(text: string): Promise<readonly string[]>;
+  /** Sends a signal and answers how the process ended. */
+  end(signal: NodeJS.Signals): Promise<Ended>;
+  /** Starts again on the same store, after it ended. */
+  start(): Promise<void>;
+  /** Ends it and removes its files. */
+  stop(): Promise<void>;
+}
+
+export interface Ended {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+export async function startApplication(environment: Environment = {}): Promise<Application> {
+  const folder = await mkdtemp(join(tmpdir(), "urgence-process-"));
+  const settings = settingsOf(folder, environment);
+  const outputs: (() => string)[] = [];
+  let running: Running | undefined;
+  let origin = "";
+  const start = async () => {
+    running = launch([], settings);
+    outputs.push(running.output);
+    origin = await printedOrigin(running);
+  };
+  const end = async (signal: NodeJS.Signals) => {
+    if (running === undefined) throw new Error("it is not running");
+    running.child.kill(signal);
+    const ended = await running.ended;
+    running = undefined;
+    return ended;
+  };
+  const stop = async () => {
+    if (running !== undefined) await end("SIGTERM");
+    await rm(folder, { recursive: true, force: true });
+  };
+  try {
+    await start();
+  } catch (error) {
+    await rm(folder, { recursive: true, force: true });
+    throw error;
+  }
+  return {
+    get origin() {
+      return origin;
+    },
+    folder,
+    output: () => outputs.map((read) => read()).join(""),
+    async command(...args) {
+      const { code, stdout, stderr } = await launch(args, settings).ended;
+      if (code !== 0) throw new Error(`${args.join(" ")} ended with ${code}: ${stderr}`);
+      return stdout;
+    },
+    attempt: (...args) => launch(args, settings).ended,
+    async mailedCode(address) {
+      const end = performance.now() + 10_000;
+      do {
+        for (const text of (await mailsTo(join(folder, "mail"), address)).toReversed()) {
+          const code = /\b\d{6}\b/.exec(text)?.[0];
+          if (code !== undefined) return code;
+        }
+        await new Promise((resolve) => setTimeout(resolve, 20));
+      } while (performance.now() < end);
+      throw new Error(`no mail with a code for ${address}`);
+    },
+    mails: (address) => mailsTo(join(folder, "mail"), address),
+    filesWith: (text) => filesWith(folder, text),
+    end,
+    start,
+    stop,
+    [Symbol.asyncDispose]: stop,
+  };
+}
+
+/** Runs Urgence with these arguments until it ends, on a store in this folder. */
+export function runUrgence(args: readonly string[], folder: string, environment: Environment = {}): Promise<Ended> {
+  return launch(args, settingsOf(folder, environment)).ended;
+}
+
+/** Names of the files below a folder that contain this text in any encoding a store would use. */
+export async function filesWith(folder: string, text: string): Promise<readonly string[]> {
+  const needles = spellings(text);
+  const found: string[] = [];
+  for (const entry of await readdir(folder, { recursive: true, withFileTypes: true })) {
+    if (!entry.isFile()) continue;
+    const path = join(entry.parentPath, entry.name);
+    const bytes = await readFile(path);
+    if (needles.some((needle) => bytes.includes(needle))) found.push(path);
+  }
+  return found;
+}
+
+function spellings(text: string): readonly Buffer[] {
+  const escaped = JSON.stringify(text).slice(1, -1);
+  const asciiOnly = escaped.replaceAll(
+    /[^ -~]/g,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  );
+  const plain = [text, escaped, asciiOnly, encodeURIComponent(text)].flatMap((each) => [
+    Buffer.from(each),
+    Buffer.from(each, "utf16le"),
+    Buffer.from(Buffer.from(each).toString("hex")),
+  ]);
+  return [...plain, ...base64Cores(Buffer.from(text))];
+}
+
+/** What every base64 text that holds these bytes contains, whatever stands before and after them. */
+function base64Cores(bytes: Buffer): readonly Buffer[] {
+  if (bytes.length < 6) return [];
+  return [0, 1, 2].flatMap((before) => {
+    const whole = Buffer.concat([Buffer.alloc(before), bytes]);
+    const complete = whole.subarray(0, whole.length - (whole.length % 3)).toString("base64");
+    const core = complete.slice(before === 0 ? 0 : 4);
+    return [core, core.replaceAll("+", "-").replaceAll("/", "_")].map((each) => Buffer.from(each));
+  });
+}
+
+interface Running {
+  readonly child: ChildProcess;
+  readonly ended: Promise<Ended>;
+  stdout(): string;
+  output(): string;
+}
+
+function settingsOf(folder: string, environment: Environment): Environment {
+  return {
+    PATH: process.env.PATH,
+    HOME: process.env.HOME,
+    NODE_ENV: "test",
+    PORT: "0",
+    URGENCE_STORAGE: `sqlite:${join(folder, "store")}`,
+    URGENCE_MAIL: `file:${join(folder, "mail")}`,
+    URGENCE_DEMO: "false",
+    ...environment,
+  };
+}
+
+function launch(args: readonly string[], env: Environment): Running {
+  const child = spawn(process.execPath, [main, ...args], { env, stdio: ["ignore", "pipe", "pipe"] });
+  const read = (stream: NodeJS.ReadableStream) => {
+    const chunks: string[] = [];
+    stream.setEncoding("utf8").on("data", (text) => chunks.push(String(text)));
+    return () => chunks.join("");
+  };
+  const stdout = read(child.stdout);
+  const stderr = read(child.stderr);
+  const ended = new Promise<Ended>((resolve, reject) => {
+    child.on("error", reject);
+    child.on("close", (code) => resolve({ code, stdout: stdout(), stderr: stderr() }));
+  });
+  return { child, ended, stdout, output: () => stdout() + stderr() };
+}
+
+function printedOrigin({ child, ended, stdout }: Running): Promise<string> {
+  return new Promise((resolve, reject) => {
+    child.stdout?.on("data", () => {
+      const found = /https?:\/\/127\.0\.0\.1:\d+/.exec(stdout())?.[0];
+      if (found !== undefined) resolve(found);
+    });
+    ended.then(({ code, stderr }) => reject(new Error(`Urgence ended with ${code}: ${stdout()}${stderr}`)), reject);
+  });
+}
+
+async function mailsTo(folder: string, address: string): Promise<readonly string[]> {
+  const names = await readdir(folder).catch(() => []);
+  const texts: string[] = [];
+  for (const name of names.filter((entry) => entry.endsWith(".eml")).sort()) {
+    // Erased between the listing and the reading.
+    const bytes = await readFile(join(folder, name)).catch(() => undefined);
+    if (bytes === undefined) continue;
+    const mail = await PostalMime.parse(bytes);
+    if (mail.to?.some((recipient) => recipient.address === address)) texts.push(mail.text ?? "");
+  }
+  return texts;
+}
