@@ -1,8 +1,9 @@
-/** Load from `wrk` (64 connections, one thread) on a core of its own, and processes on the other. */
-import { type ChildProcess, spawn, spawnSync } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+/** Load from `wrk` (one thread) on a core of its own, and server processes on the other. */
+import { type ChildProcess, execFile, spawn, spawnSync } from "node:child_process";
+import { closeSync, mkdtempSync, openSync, rmSync, writeFileSync } from "node:fs";
 import { cpus, tmpdir } from "node:os";
 import { join } from "node:path";
+import { promisify } from "node:util";
 
 export interface Load {
   readonly url: string;
@@ -10,7 +11,7 @@ export interface Load {
   readonly headers?: Readonly<Record<string, string>>;
   /** JSON body; `%d` is replaced by a running number. */
   readonly body?: string;
-  /** Appended to the path: one of these paths in turn. */
+  /** Appended to the path: one of these in turn. */
   readonly paths?: readonly string[];
   readonly seconds: number;
   readonly connections?: number;
@@ -18,96 +19,113 @@ export interface Load {
 
 export interface LoadResult {
   readonly perSecond: number;
+  /** Milliseconds. */
   readonly p50: number;
   readonly p99: number;
+  /** Failed connections and answers that are no success. */
   readonly errors: number;
 }
 
-/** Starts a server script on the first core; resolves with what it prints as its first line of JSON. */
-export async function serve(
-  script: string,
-  args: readonly string[],
-): Promise<{ child: ChildProcess; info: Record<string, unknown> }> {
-  const child = spawn(pinned(0)[0] ?? "", [...pinned(0).slice(1), process.execPath, script, ...args], {
-    stdio: ["ignore", "pipe", "inherit"],
-  });
-  let output = "";
-  const info = await new Promise<Record<string, unknown>>((resolve, reject) => {
-    child.stdout.on("data", function first(data) {
-      output += data;
-      const end = output.indexOf("\n");
-      if (end < 0) return;
-      child.stdout.off("data", first);
-      child.stdout.resume();
-      resolve(JSON.parse(output.slice(0, end)));
-    });
-    child.on("exit", (code) => reject(new Error(`${script} ended with ${code}`)));
-  });
-  return { child, info };
+/** A server process, pinned to the first core. */
+export interface ServerProcess<T> {
+  readonly child: ChildProcess;
+  /** What it told once it listened. */
+  readonly info: T;
+  stop(): Promise<void>;
 }
 
-export function load({
-  url,
-  method = "GET",
-  headers = {},
-  body,
-  paths = [""],
-  seconds,
-  connections = 64,
-}: Load): LoadResult {
-  const folder = mkdtempSync(join(tmpdir(), "rouage-bench-"));
-  const script = join(folder, "load.lua");
-  writeFileSync(script, lua({ method, headers, body, paths: paths.map((path) => new URL(url).pathname + path) }));
-  const command = pinned(1);
-  const result = spawnSync(
-    command[0] ?? "",
-    [...command.slice(1), "wrk", "-t1", `-c${connections}`, `-d${seconds}s`, "--latency", "-s", script, url],
-    { encoding: "utf8" },
-  );
-  rmSync(folder, { recursive: true });
-  if (result.error !== undefined || result.status !== 0)
-    throw new Error(
-      `wrk is needed for the benchmarks (Debian: apt-get install wrk): ${result.error?.message ?? result.stderr}`,
-    );
-  const line = /RESULT (\S+) (\S+) (\S+) (\S+)/.exec(result.stdout);
-  if (line === null) throw new Error(`wrk said: ${result.stdout}`);
-  const [, perSecond, p50, p99, errors] = line.map(Number);
-  return { perSecond: perSecond ?? 0, p50: p50 ?? 0, p99: p99 ?? 0, errors: errors ?? 0 };
+/** @throws Error when `wrk` is not installed */
+export function assertWrk(): void {
+  if (spawnSync("wrk", ["-v"]).error !== undefined)
+    throw new Error("the benchmarks need wrk, a load generator: apt-get install wrk, or https://github.com/wg/wrk");
+}
+
+/** Starts a server script, its output in a file as in production; resolves with the first message it sends. */
+export async function startServer<T>(
+  script: string,
+  args: readonly string[],
+  output: string,
+): Promise<ServerProcess<T>> {
+  const log = openSync(output, "w");
+  const [command = "", ...before] = pinned(0);
+  const child = spawn(command, [...before, process.execPath, script, ...args], {
+    stdio: ["ignore", log, "inherit", "ipc"],
+  });
+  closeSync(log);
+  const ended = new Promise<void>((resolve) => child.once("exit", () => resolve()));
+  const info = await new Promise<T>((resolve, reject) => {
+    child.once("message", (message) => resolve(message as T));
+    child.once("error", reject);
+    child.once("exit", (code) => reject(new Error(`${script} ended with ${code} before it listened`)));
+  });
+  return {
+    child,
+    info,
+    async stop() {
+      child.kill("SIGKILL");
+      await ended;
+    },
+  };
+}
+
+/** Puts load on a URL and waits until it is over. */
+export async function load(options: Load): Promise<LoadResult> {
+  const { url, seconds, connections = 64 } = options;
+  const folder = mkdtempSync(join(tmpdir(), "rouage-load-"));
+  try {
+    const script = join(folder, "load.lua");
+    writeFileSync(script, lua(options));
+    const [command = "", ...before] = pinned(1);
+    const wrk = ["wrk", "-t1", `-c${connections}`, `-d${seconds}s`, "--latency", "-s", script, url];
+    const { stdout } = await promisify(execFile)(command, [...before, ...wrk]);
+    const line = /RESULT (\S+) (\S+) (\S+) (\S+)/.exec(stdout);
+    if (line === null) throw new Error(`wrk said: ${stdout}`);
+    const [, perSecond = 0, p50 = 0, p99 = 0, errors = 0] = line.map(Number);
+    return { perSecond, p50, p99, errors };
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
 }
 
 /** The command that pins to a core, where there is more than one. */
-function pinned(core: number): readonly string[] {
+export function pinned(core: number): readonly string[] {
   return cpus().length > 1 && process.platform === "linux" ? ["taskset", "-c", String(core)] : ["env"];
 }
 
-function lua(parts: {
-  method: string;
-  headers: Readonly<Record<string, string>>;
-  body: string | undefined;
-  paths: readonly string[];
-}): string {
+function lua({ url, method = "GET", headers = {}, body, paths = [""] }: Load): string {
   const text = (value: string) => JSON.stringify(value);
+  const base = new URL(url).pathname;
+  const table = Object.entries(headers).map(([name, value]) => `[${text(name)}] = ${text(value)}`);
   return `
-local paths = { ${parts.paths.map(text).join(", ")} }
-local headers = { ${Object.entries(parts.headers)
-    .map(([name, value]) => `[${text(name)}] = ${text(value)}`)
-    .join(", ")} }
-local body = ${parts.body === undefined ? "nil" : text(parts.body)}
+local paths = { ${paths.map((path) => text(base + path)).join(", ")} }
+local headers = { ${table.join(", ")} }
+local body = ${body === undefined ? "nil" : text(body)}
+local requests = {}
 local n = 0
 request = function()
   n = n + 1
-  local sent = body
-  if sent ~= nil then sent = sent:gsub("%%d", tostring(n)) end
-  return wrk.format(${text(parts.method)}, paths[(n % #paths) + 1], headers, sent)
+  local at = (n % #paths) + 1
+  if requests[at] ~= nil then return requests[at] end
+  ${
+    // Requests that are always the same are formatted once: wrk must not be what is measured.
+    body?.includes("%d") === true
+      ? `return wrk.format(${text(method)}, paths[at], headers, (body:gsub("%%d", tostring(n))))`
+      : `requests[at] = wrk.format(${text(method)}, paths[at], headers, body)
+  return requests[at]`
+  }
 end
 done = function(summary, latency)
-  local errors = summary.errors.connect + summary.errors.read + summary.errors.write + summary.errors.status + summary.errors.timeout
-  io.write(string.format("RESULT %f %f %f %d\\n", summary.requests / (summary.duration / 1e6), latency:percentile(50) / 1000, latency:percentile(99) / 1000, errors))
+  local failed = summary.errors
+  local errors = failed.connect + failed.read + failed.write + failed.status + failed.timeout
+  local rate = summary.requests / (summary.duration / 1e6)
+  io.write(string.format("RESULT %f %f %f %d\\n", rate, latency:percentile(50) / 1000, latency:percentile(99) / 1000, errors))
 end
 `;
 }
 
 export function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN;
+  const sorted = values.toSorted((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  const upper = sorted[middle] ?? Number.NaN;
+  return sorted.length % 2 === 1 ? upper : (upper + (sorted[middle - 1] ?? upper)) / 2;
 }

@@ -62,45 +62,85 @@ function wrap(instance: pino.Logger, destination: LogDestination): JsonLogger {
   };
 }
 
-/** Most lines kept in memory when standard output does not take them; beyond it lines are lost rather than the process. */
+/** Most bytes kept in memory when standard output does not take them; beyond it lines are lost rather than the process. */
 const maximumPending = 32 * 1024 * 1024;
 const longestDelayMs = 100;
 const longestFlushMs = 1000;
-const batchBytes = 16 * 1024;
+const batchBytes = 64 * 1024;
+
+/** A SonicBoom in its buffer mode, which its types leave out. */
+interface ByteStream {
+  write(bytes: Uint8Array): boolean;
+  flush(done: () => void): void;
+  flushSync(): void;
+  on(event: "error", listener: () => void): void;
+}
 
 let output: LogDestination | undefined;
 
 /**
- * Standard output, in batches of 16 KiB or after 100 ms, written to the end when the process exits. There is one file descriptor 1
- * in a process, hence one buffer before it: the only state of the toolkit that services share.
+ * Standard output, in batches of 64 KiB or after 100 ms, written to the end when the process exits. There is one file descriptor 1
+ * in a process, hence one buffer before it: the only state of the toolkit that services share. Lines are encoded as they come:
+ * measured here 1 µs a line, against 5 µs where they are joined as text first.
  */
 export function standardOutput(): LogDestination {
   if (output !== undefined) return output;
   const stream = pino.destination({
     dest: 1,
     sync: false,
-    minLength: batchBytes,
+    contentMode: "buffer",
+    // Written at once, and `flush` waits for it.
+    minLength: 1,
     maxWrite: 4 * batchBytes,
     maxLength: maximumPending,
-    periodicFlush: longestDelayMs,
-  });
+  }) as unknown as ByteStream;
   // A closed pipe (`| head`) must not end the service.
   stream.on("error", () => {});
+  let batch = Buffer.allocUnsafeSlow(batchBytes);
+  let length = 0;
+  let timer: NodeJS.Timeout | undefined;
+
+  function handOn(): void {
+    clearTimeout(timer);
+    timer = undefined;
+    if (length === 0) return;
+    const lines = batch.subarray(0, length);
+    length = 0;
+    // The stream keeps what it is given until it is written: a full buffer itself, of a nearly empty one a copy.
+    if (lines.length < batchBytes / 2) stream.write(Buffer.from(lines));
+    else {
+      stream.write(lines);
+      batch = Buffer.allocUnsafeSlow(batchBytes);
+    }
+  }
+
   process.on("exit", () => {
     try {
+      handOn();
       stream.flushSync();
     } catch {
       // Nobody reads any more.
     }
   });
   output = {
-    write: (lines) => stream.write(lines),
+    write(lines) {
+      // The most bytes that this many UTF-16 units can become.
+      const most = lines.length * 3;
+      if (length + most > batchBytes) handOn();
+      if (most > batchBytes) {
+        stream.write(Buffer.from(lines));
+        return;
+      }
+      length += batch.write(lines, length);
+      timer ??= setTimeout(handOn, longestDelayMs).unref();
+    },
     flush: () =>
       new Promise((resolve) => {
+        handOn();
         // A reader that is gone or stuck must not keep the process from ending.
-        const timer = setTimeout(resolve, longestFlushMs);
+        const deadline = setTimeout(resolve, longestFlushMs);
         stream.flush(() => {
-          clearTimeout(timer);
+          clearTimeout(deadline);
           resolve();
         });
       }),
