@@ -157,6 +157,8 @@ test("verify says ok of an honest audit, and ends with 1 when one row was edited
   await using application = await startApplication();
   const person = await member(application);
   const rescuer = await responder(application);
+  const profile = { data: { identity: { given_names: "Zoé" } } };
+  await expected(201, send(application, "PUT", "/v1/me/profile", { body: profile, token: person.token }));
   for (let incident = 1; incident <= 3; incident++) {
     const body = { phone: person.phone, reason: "trauma", incident: `i-${incident}` };
     await expected(200, send(application, "POST", "/v1/lookup", { body, token: rescuer.token }));

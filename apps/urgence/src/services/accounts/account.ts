@@ -32,6 +32,12 @@ export interface Account {
   /** Milliseconds since the epoch. */
   readonly created: number;
   readonly verified: number | null;
+  /** Last use, known to the week. */
+  readonly used: number;
+  /** Set with the warning that nobody uses it: from then on it may be erased. */
+  readonly erase_after: number | null;
+  /** Registered more than once with different passwords before it was confirmed: none of what they said is known to be the owner's. */
+  readonly contested: boolean;
   readonly totp: Totp | null;
   /** A secret shown but not confirmed yet. */
   readonly totp_pending: { readonly secret: string; readonly until: number } | null;

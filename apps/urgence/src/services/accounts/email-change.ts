@@ -53,14 +53,13 @@ export async function startEmailChange(
 export async function confirmEmailChange(
   parts: Parts,
   { id }: StoredAccount,
-  code: string,
-  sid: string,
+  { code, from, sid }: { readonly code: string; readonly from: string | undefined; readonly sid: string },
   context: CommitContext,
 ): Promise<boolean> {
   const confirmed = await parts.codes.redeem(
     id,
     "email",
-    code,
+    { code, from },
     async () => {
       const stored = await parts.store.get(id);
       const pending = stored?.account.email_pending ?? null;

@@ -4,8 +4,10 @@
  */
 import { ServiceError } from "rouage";
 import { type Change, CommitConflict, type CommitContext, type EraseScope, type ObjectKey } from "rouage/storage";
+import type { Account } from "./account.ts";
 import type { Parts } from "./parts.ts";
 import { endSessions, listSessions } from "./sessions.ts";
+import { signedInKey } from "./sign-in.ts";
 
 export type Counts = Readonly<Record<string, number>>;
 
@@ -20,10 +22,12 @@ export interface Receipt {
 
 export interface Erasures {
   /**
-   * Erases the account and everything about its person; resolves when all is gone. @throws ServiceError `unavailable` with details `{receipt}` when
-   * a service is away: the erasure goes on in the background
+   * Erases the account and everything about its person; resolves when all is gone. @throws ServiceError `object-not-found`, `unavailable` with
+   * details `{receipt}` when a service is away: the erasure goes on in the background
    */
   erase(account: string, context: CommitContext): Promise<Receipt>;
+  /** The same when the account is one that `only` admits at that moment; undefined when it stays. */
+  eraseIf(account: string, only: (account: Account) => boolean): Promise<Receipt | undefined>;
   /** Goes on with what is not finished, and looks a second time for what was written while it ran. */
   resume(): Promise<void>;
   receipt(id: string): Promise<Receipt | undefined>;
@@ -68,8 +72,8 @@ export function erasures(parts: Parts): Erasures {
     logBody: false,
   });
 
-  /** Closes the account and records that it is to go, in one commit. */
-  async function begin(account: string, context: CommitContext): Promise<void> {
+  /** Closes the account and records that it is to go, in one commit; false when it stays. */
+  async function begin(account: string, context: CommitContext, only: (account: Account) => boolean): Promise<boolean> {
     const record: ErasureRecord = {
       receipt: crypto.randomUUID(),
       state: "running",
@@ -79,18 +83,24 @@ export function erasures(parts: Parts): Erasures {
       own: await countOwn(account),
       counts: {},
     };
+    let stays = true;
     await store.update(
       account,
-      (stored) =>
-        stored.account.status === "erasing"
+      (stored) => {
+        const isErasing = stored.account.status === "erasing";
+        stays = !isErasing && !only(stored.account);
+        return isErasing || stays
           ? undefined
           : {
               account: { ...stored.account, status: "erasing" },
               also: [put(account, record, { kind: "absent" }), event(account, "account.erasing")],
-            },
+            };
+      },
       context,
     );
+    if (stays) return false;
     parts.identity.revocations.revoke({ kind: "sub", id: account });
+    return true;
   }
 
   async function callService(service: (typeof services)[number], account: string): Promise<Counts> {
@@ -155,6 +165,7 @@ export function erasures(parts: Parts): Erasures {
       for (const address of [stored.account.email, ...stored.account.former_emails])
         copies += await deps.mailer.forget(address);
       parts.signInThrottle.forget(stored.account.email_hash);
+      parts.signInThrottle.forget(signedInKey(account));
     }
     const lists = ["code", "session", parts.refresh.definition.resource, parts.browser.definition.resource];
     scopes.push(...lists.map((resource) => ({ resource, parent: account })));
@@ -172,6 +183,19 @@ export function erasures(parts: Parts): Erasures {
     return started;
   }
 
+  async function erase(account: string, context: CommitContext, only: (account: Account) => boolean) {
+    if (!(await begin(account, context, only))) return undefined;
+    await endSessions(parts, account, "revoked", { context });
+    try {
+      return await advance(account);
+    } catch (error) {
+      if (ServiceError.is(error)) throw error;
+      log.error({ err: error }, "an erasure was interrupted and goes on later");
+      const record = await load(account);
+      throw unfinished(record?.receipt);
+    }
+  }
+
   async function* records(state: ErasureRecord["state"]) {
     for await (const entry of storage.scan("erasure", {
       filter: { kind: "compare", field: "state", operator: "eq", value: state },
@@ -187,17 +211,11 @@ export function erasures(parts: Parts): Erasures {
 
   return {
     async erase(account, context) {
-      await begin(account, context);
-      await endSessions(parts, account, "revoked", { context });
-      try {
-        return await advance(account);
-      } catch (error) {
-        if (ServiceError.is(error)) throw error;
-        log.error({ err: error }, "an erasure was interrupted and goes on later");
-        const record = await load(account);
-        throw unfinished(record?.receipt);
-      }
+      const receipt = await erase(account, context, () => true);
+      if (receipt === undefined) throw new ServiceError("object-not-found");
+      return receipt;
     },
+    eraseIf: (account, only) => erase(account, {}, only),
 
     async resume() {
       const attempt = async (account: string, work: () => Promise<unknown>) => {

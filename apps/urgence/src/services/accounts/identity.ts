@@ -2,9 +2,10 @@
  * What identity rests on: keys, the issuer and verifier of access tokens, and who is revoked. Opened once in a process and handed to every service;
  * only accounts sees the secrets.
  */
-import { type Clock, systemClock } from "rouage";
+import { type Clock, ServiceError, systemClock } from "rouage";
 import {
   type AuthenticationPolicy,
+  type BearerOptions,
   bearer,
   type IssuedToken,
   type JsonWebKeySet,
@@ -52,6 +53,8 @@ export interface Identity {
 export const rotatableKeys = ["signing", "pepper", "totp"] as const;
 
 const issuerName = "urgence";
+/** How long tokens are believed without knowing what was revoked elsewhere. */
+const blindMs = 60_000;
 
 /** Opens the keys, making those that are missing. @throws Error when others may read a key file */
 export async function openIdentity({
@@ -67,9 +70,17 @@ export async function openIdentity({
   const revoked = revocations({ lifetimeMs: revocationMs, clock });
   const shared = { issuer: issuerName, audience: issuerName, clock };
   const issuer = tokenIssuer({ keys: signing, lifetime: tokenLifetime, ...shared });
+  const isRevoked: BearerOptions["revoked"] = (claims) => {
+    const { blindSince } = revoked;
+    // Services' own tokens are never revoked. A person's may have been, by a process whose log cannot be read.
+    const isPersons = !String(claims.sub).startsWith("service:");
+    if (isPersons && blindSince !== undefined && clock.now() - blindSince >= blindMs)
+      throw new ServiceError("unavailable", { headers: { "retry-after": "10" } });
+    return revoked.revoked(claims);
+  };
   const verifier = tokenVerifier({ source: localJwks(() => signing.jwks()), ...shared });
   return {
-    authentication: [bearer({ verifier, realm: issuerName, revoked: (claims) => revoked.revoked(claims) })],
+    authentication: [bearer({ verifier, realm: issuerName, revoked: isRevoked })],
     issuer,
     revocations: revoked,
     revocationMs,

@@ -2,6 +2,7 @@
 import { type Route, reply, role, route, ServiceError } from "rouage";
 import { type GrantedRole, grantedRoles, rolesOf } from "./account.ts";
 import { emailHash } from "./email.ts";
+import { noteUse } from "./inactive.ts";
 import type { Maintenance } from "./maintenance.ts";
 import { describe } from "./me-routes.ts";
 import { resetMfa } from "./mfa.ts";
@@ -106,6 +107,7 @@ export function internalRoutes(parts: Parts, maintain: Maintenance): readonly Ro
         const session = await browser.resolve(body.cookie);
         const stored = session === undefined ? undefined : await store.get(session.subject);
         if (session === undefined || stored?.account.status !== "active") throw wrongCredentials();
+        parts.background("note use", () => noteUse(parts, stored));
         return { data: await pageSession(stored, session) };
       },
     }),

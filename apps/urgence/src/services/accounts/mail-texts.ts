@@ -11,6 +11,7 @@ export type MailKind =
   | "mfa-changed"
   | "mfa-reset"
   | "inactive"
+  | "choose-password"
   | "new-address"
   | "address-changed";
 
@@ -106,6 +107,20 @@ const texts: Readonly<Record<Language, Readonly<Record<MailKind, Writer>>>> = {
         "et tous vos appareils ont été déconnectés. Reconnectez-vous et mettez-la de nouveau en place.",
         "",
         "Si vous n'avez rien demandé, changez tout de suite votre mot de passe et écrivez-nous.",
+      ],
+    }),
+    "choose-password": (code) => ({
+      subject: "choisissez votre mot de passe",
+      lines: [
+        "Bonjour,",
+        "",
+        "Votre adresse est confirmée. Comme plusieurs inscriptions avec des mots de passe différents ont été faites à cette",
+        "adresse, peut-être par quelqu'un d'autre, aucun de ces mots de passe n'est valable, et le numéro de téléphone",
+        "n'a pas été gardé. Choisissez un mot de passe avec ce code, sur la page « Mot de passe oublié » :",
+        "",
+        `    ${code}`,
+        "",
+        "Il est valable 15 minutes ; vous pouvez en demander un autre. Puis indiquez votre numéro dans votre compte.",
       ],
     }),
     inactive: (date) => ({
@@ -219,6 +234,20 @@ const texts: Readonly<Record<Language, Readonly<Record<MailKind, Writer>>>> = {
         "devices were signed out. Sign in and set it up again.",
         "",
         "If you did not ask for this, change your password at once and write to us.",
+      ],
+    }),
+    "choose-password": (code) => ({
+      subject: "choose your password",
+      lines: [
+        "Hello,",
+        "",
+        "Your address is confirmed. As several registrations with different passwords were made with this address,",
+        "perhaps by somebody else, none of these passwords is valid, and the phone number was not kept.",
+        "Choose a password with this code, on the page for a forgotten password:",
+        "",
+        `    ${code}`,
+        "",
+        "It is valid for 15 minutes; you can ask for another. Then enter your number in your account.",
       ],
     }),
     inactive: (date) => ({

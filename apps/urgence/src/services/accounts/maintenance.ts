@@ -1,10 +1,13 @@
-/** What has to happen from time to time: accounts never confirmed go, sessions that ended go, erasures are finished, keys are read again. */
+/** What has to happen from time to time: accounts never confirmed or long unused go, sessions that ended go, erasures are finished, keys are read again. */
 import { type Change, CommitConflict, type EraseScope } from "rouage/storage";
 import type { Erasures } from "./erasure.ts";
+import { eraseInactive, warnInactive } from "./inactive.ts";
 import type { Parts } from "./parts.ts";
 
 export interface MaintenanceResult {
   readonly unverified_accounts: number;
+  readonly inactive_warned: number;
+  readonly inactive_erased: number;
   readonly sessions: number;
   readonly receipts: number;
 }
@@ -22,6 +25,8 @@ export function maintenance(parts: Parts, erasures: Erasures): Maintenance {
     await erasures.resume();
     const result = {
       unverified_accounts: await eraseUnverified(parts),
+      inactive_warned: await warnInactive(parts),
+      inactive_erased: await eraseInactive(parts, erasures),
       sessions: (await parts.refresh.purge()) + (await parts.browser.purge()),
       receipts: await erasures.purge(),
     };

@@ -8,7 +8,7 @@ import type { Erasures } from "./erasure.ts";
 import { confirmMfa, disableMfa, mfaStatus, startMfa } from "./mfa.ts";
 import { callerAccount, callerSession, commitContext, type Parts } from "./parts.ts";
 import { changePassword } from "./passwords.ts";
-import { addressOf, wrongCode } from "./public-routes.ts";
+import { addressOf, codeAttempt, wrongCode } from "./public-routes.ts";
 import {
   changeEmailBody,
   changePasswordBody,
@@ -95,9 +95,10 @@ export function meRoutes(parts: Parts, erasures: Erasures): readonly Route[] {
       handler: async (context) => {
         const stored = await callerAccount(parts, context);
         const { sid } = callerSession(context);
-        const attempt = parts.codeThrottle.attempt(stored.account.email_hash, addressOf(context));
-        if (!(await confirmEmailChange(parts, stored, context.body.code.trim(), sid, commitContext(context))))
-          throw wrongCode();
+        const from = addressOf(context);
+        const attempt = codeAttempt(parts, stored.account.email_hash, from);
+        const given = { code: context.body.code.trim(), from, sid };
+        if (!(await confirmEmailChange(parts, stored, given, commitContext(context)))) throw wrongCode();
         attempt.succeeded();
         return { data: describe(await callerAccount(parts, context)) };
       },

@@ -15,6 +15,8 @@ export interface PendingMail {
   readonly kind: MailKind;
   readonly language: Language;
   readonly code?: string;
+  /** A day the text speaks of, as it is shown. */
+  readonly date?: string;
   /** Not sent after this time, in milliseconds since the epoch. */
   readonly expires: number;
 }
@@ -110,7 +112,7 @@ export function outbox({ storage, mailer, clock, log, limit = 10_000 }: OutboxOp
     }
     try {
       const { to, language } = mail;
-      await mailer.send({ to, language, ...mailText(mail.kind, language, mail.code ?? "") }, signal);
+      await mailer.send({ to, language, ...mailText(mail.kind, language, mail.code ?? mail.date ?? "") }, signal);
       return "done";
     } catch (error) {
       const final = error instanceof MailError && !error.retry;

@@ -3,12 +3,13 @@ import type { CommitContext } from "rouage/storage";
 import type { Account } from "./account.ts";
 import type { Parts } from "./parts.ts";
 import { endSessions } from "./sessions.ts";
+import { activated, createdEvent, withoutClaims } from "./sign-up.ts";
 import type { StoredAccount } from "./store.ts";
 
 /** Called after the answer: an address without an account must look the same. */
 export async function sendReset(parts: Parts, hash: string): Promise<void> {
   const stored = await parts.store.byEmail(hash);
-  if (stored?.account.status !== "active") return;
+  if (stored === undefined || stored.account.status === "erasing") return;
   const { email: to, language } = stored.account;
   const { code, expires, change } = parts.codes.issue(stored.id, "reset");
   const mail = parts.outbox.change({ account: stored.id, to, kind: "reset", language, code, expires });
@@ -20,22 +21,26 @@ export async function sendReset(parts: Parts, hash: string): Promise<void> {
 export async function resetPassword(
   parts: Parts,
   hash: string,
-  code: string,
-  password: string,
+  given: { readonly code: string; readonly password: string; readonly from: string | undefined },
   signal: AbortSignal,
   context: CommitContext,
 ): Promise<boolean> {
   await parts.ready();
   const found = await parts.store.byEmail(hash);
-  const next = await parts.passwords.hash(password, signal);
+  const next = await parts.passwords.hash(given.password, signal);
   const id = found?.id ?? "";
   const redeemed = await parts.codes.redeem(
     id,
     "reset",
-    code,
+    given,
     async () => {
       const stored = await parts.store.get(id);
-      if (stored?.account.status !== "active") return undefined;
+      if (stored === undefined || stored.account.status === "erasing") return undefined;
+      if (stored.account.status === "unverified") {
+        // The mail proves whose address it is; whoever registered it may have been somebody else.
+        const owned = activated(withoutClaims(stored.account), parts.clock.now());
+        return [parts.store.replacement(stored, { ...owned, password: next }), createdEvent(id)];
+      }
       const account: Account = { ...stored.account, password: next };
       return [parts.store.replacement(stored, account), changedMail(parts, stored)];
     },

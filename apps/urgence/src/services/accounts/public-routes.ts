@@ -9,9 +9,11 @@ import {
   route,
   ServiceError,
 } from "rouage";
+import { type Attempt, networkOf } from "rouage/auth";
 import { clientAddress } from "../../shared/client.ts";
 import { emailHash } from "./email.ts";
 import type { Erasures } from "./erasure.ts";
+import { noteUse } from "./inactive.ts";
 import { commitContext, type Parts } from "./parts.ts";
 import { resetPassword, sendReset } from "./passwords.ts";
 import { emailBody, refreshBody, resetBody, signInBody, signUpBody, verifyBody } from "./schemas.ts";
@@ -20,6 +22,8 @@ import { signIn, wrongCredentials } from "./sign-in.ts";
 import { resendVerification, signUp, verify } from "./sign-up.ts";
 
 const access = [everyone];
+/** A token that expired must not keep its owner from a new one. */
+const credentials = "optional";
 const tag = "accounts";
 
 export function publicRoutes(parts: Parts, erasures: Erasures): readonly Route[] {
@@ -28,6 +32,7 @@ export function publicRoutes(parts: Parts, erasures: Erasures): readonly Route[]
   return [
     route("POST", "/accounts", {
       access,
+      credentials,
       tag,
       summary: "Register; the answer never tells whether the address has an account",
       body: signUpBody,
@@ -39,20 +44,25 @@ export function publicRoutes(parts: Parts, erasures: Erasures): readonly Route[]
 
     route("POST", "/accounts/verify", {
       access,
+      credentials,
       tag,
       summary: "Confirm the address with the code sent to it",
       body: verifyBody,
       handler: async (context) => {
         const hash = hashOf(context.body.email);
-        const attempt = parts.codeThrottle.attempt(hash, addressOf(context));
-        if (!(await verify(parts, hash, context.body.code.trim(), commitContext(context)))) throw wrongCode();
+        const from = addressOf(context);
+        const attempt = codeAttempt(parts, hash, from);
+        const status = await verify(parts, hash, context.body.code.trim(), from, commitContext(context));
+        if (status === undefined) throw wrongCode();
         attempt.succeeded();
-        return { data: { status: "verified" } };
+        parts.signInThrottle.welcome(hash, from);
+        return { data: { status } };
       },
     }),
 
     route("POST", "/accounts/verify/resend", {
       access,
+      credentials,
       tag,
       summary: "Ask for another code",
       body: emailBody,
@@ -68,6 +78,7 @@ export function publicRoutes(parts: Parts, erasures: Erasures): readonly Route[]
 
     route("POST", "/sessions", {
       access,
+      credentials,
       tag,
       summary: "Sign in",
       body: signInBody,
@@ -80,6 +91,7 @@ export function publicRoutes(parts: Parts, erasures: Erasures): readonly Route[]
 
     route("POST", "/sessions/refresh", {
       access,
+      credentials,
       tag,
       summary: "Trade a refresh token, once, for new tokens",
       body: refreshBody,
@@ -88,6 +100,7 @@ export function publicRoutes(parts: Parts, erasures: Erasures): readonly Route[]
         const { token, family } = await parts.refresh.rotate(context.body.refresh_token, commitContext(context));
         const stored = await parts.store.get(family.subject);
         if (stored?.account.status !== "active") throw wrongCredentials();
+        parts.background("note use", () => noteUse(parts, stored));
         const issued = await accessToken(parts, stored.id, stored.account, family.id, amrOf(family.data));
         return tokenAnswer(issued, token);
       },
@@ -95,6 +108,7 @@ export function publicRoutes(parts: Parts, erasures: Erasures): readonly Route[]
 
     route("POST", "/passwords/reset", {
       access,
+      credentials,
       tag,
       summary: "Ask for a code that permits a new password",
       body: emailBody,
@@ -110,6 +124,7 @@ export function publicRoutes(parts: Parts, erasures: Erasures): readonly Route[]
 
     route("POST", "/passwords/reset/confirm", {
       access,
+      credentials,
       tag,
       summary: "Set a new password with the code; every session ends",
       body: resetBody,
@@ -118,10 +133,13 @@ export function publicRoutes(parts: Parts, erasures: Erasures): readonly Route[]
         const fault = parts.passwords.fault(password, [email]);
         if (fault !== undefined) throw invalid({ location: "body", name: "password", ...fault });
         const hash = hashOf(email);
-        const attempt = parts.codeThrottle.attempt(hash, addressOf(context));
-        if (!(await resetPassword(parts, hash, code.trim(), password, context.signal, commitContext(context))))
-          throw wrongCode();
+        const from = addressOf(context);
+        const attempt = codeAttempt(parts, hash, from);
+        const given = { code: code.trim(), password, from };
+        if (!(await resetPassword(parts, hash, given, context.signal, commitContext(context)))) throw wrongCode();
         attempt.succeeded();
+        // Others may be guessing passwords at this moment; the owner gets in.
+        parts.signInThrottle.welcome(hash, from);
         return { data: { status: "changed" } };
       },
     }),
@@ -157,6 +175,11 @@ export function addressOf({
   principal,
 }: OperationContext & Pick<RouteContext<unknown, unknown, unknown>, "request">): string | undefined {
   return clientAddress(request, principal.roles);
+}
+
+/** Counted for each network: what strangers try elsewhere does not keep the owner from using the code. */
+export function codeAttempt({ codeThrottle }: Parts, hash: string, from: string | undefined): Attempt {
+  return codeThrottle.attempt(from === undefined ? hash : `${networkOf(from)}\n${hash}`, from);
 }
 
 /** One refusal for every code that does not do: wrong, too old, tried too often, or of nobody. */

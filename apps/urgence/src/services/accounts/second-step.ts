@@ -4,6 +4,7 @@
  */
 import { createHash } from "node:crypto";
 import { ServiceError } from "rouage";
+import { noteUse } from "./inactive.ts";
 import type { Parts } from "./parts.ts";
 import { seal, unseal } from "./seal.ts";
 import { admit, type SignedIn, secondFactor } from "./sign-in.ts";
@@ -47,6 +48,7 @@ export async function finishSignIn(
   const attempt = admit(parts, stored.account.email_hash, address);
   const amr = await secondFactor(parts, stored, totp, attempt);
   attempt.succeeded();
+  await noteUse(parts, stored);
   return { stored, amr };
 }
 

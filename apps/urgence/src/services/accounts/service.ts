@@ -31,6 +31,11 @@ export function accountsService(deps: AccountsDeps): ServiceDefinition {
       const { parts, erasing, maintain } = runningIn(context);
       return [...publicRoutes(parts, erasing), ...meRoutes(parts, erasing), ...internalRoutes(parts, maintain)];
     },
+    checks: () => ({
+      revocations: async () => {
+        if (deps.identity.revocations.blindSince !== undefined) throw new Error("revocations cannot be learned");
+      },
+    }),
     tasks: [
       task("revocations", (context) => follow(runningIn(context).parts)),
       task("mail", async (context) => {
@@ -71,6 +76,7 @@ async function follow({ identity, storage, clock, ready, log }: Parts): Promise<
     resources: ["session", "account"],
     clock,
     signal: stop.signal,
+    failed: (error) => log.error({ err: error }, "the log cannot be followed for revocations; it is tried again"),
   });
   const done = following.done.catch((error: unknown) => log.error({ err: error }, "revocations can't be followed"));
   await following.ready;

@@ -3,6 +3,7 @@ import { ServiceError } from "rouage";
 import { type Attempt, useRecoveryCode, verifyTotp } from "rouage/auth";
 import type { Amr } from "./account.ts";
 import { emailHash } from "./email.ts";
+import { noteUse } from "./inactive.ts";
 import type { Parts } from "./parts.ts";
 import { unseal } from "./seal.ts";
 import type { StoredAccount } from "./store.ts";
@@ -43,6 +44,7 @@ export async function signIn(
     passwordShown(active);
     const amr = await secondFactor(parts, active, totp, attempt);
     attempt.succeeded();
+    await noteUse(parts, active);
     parts.background("rehash", () => rehash(parts, active, password));
     return { stored: active, amr };
   } catch (error) {
@@ -67,7 +69,7 @@ export async function confirmPassword(
   address: string | undefined,
   signal: AbortSignal,
 ): Promise<void> {
-  const attempt = admit(parts, stored.account.email_hash, address);
+  const attempt = admit(parts, stored.account.email_hash, address, signedInKey(stored.id));
   let judged = false;
   try {
     const right = await parts.passwords.verify(password, stored.account.password, signal);
@@ -81,13 +83,18 @@ export async function confirmPassword(
   }
 }
 
+/** Tries of signed-in people are counted apart: strangers who try to sign in do not keep them from what takes the password. */
+export function signedInKey(account: string): string {
+  return `signed-in ${account}`;
+}
+
 export function wrongCredentials(): ServiceError {
   return new ServiceError("invalid-credentials", { message: "The e-mail address or the password is not right." });
 }
 
-export function admit(parts: Parts, hash: string, address: string | undefined): Attempt {
+export function admit(parts: Parts, hash: string, address: string | undefined, key = hash): Attempt {
   try {
-    return parts.signInThrottle.attempt(hash, address);
+    return parts.signInThrottle.attempt(key, address);
   } catch (error) {
     parts.background("locked hint", () => hintLocked(parts, hash));
     throw error;

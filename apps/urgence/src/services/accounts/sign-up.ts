@@ -2,7 +2,7 @@
  * Making an account, by strangers: what is answered never tells whether the address has one already, and the work is the same. Also made by services,
  * for responders and demonstrations.
  */
-import { randomUUIDv7 } from "node:crypto";
+import { randomBytes, randomUUIDv7 } from "node:crypto";
 import { invalid, ServiceError, type Violation } from "rouage";
 import { CommitConflict, type CommitContext } from "rouage/storage";
 import { phoneHash, toE164 } from "../../shared/phone.ts";
@@ -34,9 +34,17 @@ export async function signUp(
   const password = await parts.passwords.hash(input.password, signal);
   for (;;) {
     const existing = await parts.store.byEmail(checked.email_hash);
+    // Always one comparison: time must not tell whether there is something to compare with.
+    const isSame = await parts.passwords.verify(input.password, existing?.account.password, signal);
     try {
-      if (existing === undefined || existing.account.status === "unverified")
-        await storeUnverified(parts, existing, newAccount(parts, checked, password), context);
+      if (existing === undefined) await storeUnverified(parts, existing, newAccount(parts, checked, password), context);
+      else if (existing.account.status === "unverified")
+        await storeUnverified(
+          parts,
+          existing,
+          merged(existing.account, newAccount(parts, checked, password), isSame),
+          context,
+        );
       else await tellRegistered(parts, existing, context);
       parts.outbox.kick();
       return;
@@ -84,22 +92,51 @@ export async function resendVerification(parts: Parts, hash: string): Promise<vo
   parts.outbox.kick();
 }
 
-/** True when the code was right; the account is usable from then on. */
-export async function verify(parts: Parts, hash: string, code: string, context: CommitContext): Promise<boolean> {
+/**
+ * Undefined when the code was not right. The account is usable from then on; after a contested registration once its owner has set a password with
+ * the code that a second mail brings (`password-required`).
+ */
+export async function verify(
+  parts: Parts,
+  hash: string,
+  code: string,
+  from: string | undefined,
+  context: CommitContext,
+): Promise<"verified" | "password-required" | undefined> {
   await parts.ready();
   const found = await parts.store.byEmail(hash);
   const id = found?.id ?? "";
-  return parts.codes.redeem(
+  let status: "verified" | "password-required" = "verified";
+  const redeemed = await parts.codes.redeem(
     id,
     "verify",
-    code,
+    { code, from },
     async () => {
       const stored = await parts.store.get(id);
       if (stored?.account.status !== "unverified") return undefined;
-      return [parts.store.replacement(stored, activated(stored.account, parts.clock.now())), createdEvent(id)];
+      const now = parts.clock.now();
+      status = stored.account.contested ? "password-required" : "verified";
+      if (!stored.account.contested)
+        return [parts.store.replacement(stored, activated(stored.account, now)), createdEvent(id)];
+      const { email: to, language } = stored.account;
+      const reset = parts.codes.issue(id, "reset");
+      const mail = {
+        account: id,
+        to,
+        kind: "choose-password",
+        language,
+        code: reset.code,
+        expires: reset.expires,
+      } as const;
+      const password = await parts.passwords.hash(randomBytes(32).toString("base64url"));
+      const owned = { ...activated(withoutClaims(stored.account), now), password };
+      return [parts.store.replacement(stored, owned), createdEvent(id), reset.change, parts.outbox.change(mail)];
     },
     context,
   );
+  if (!redeemed) return undefined;
+  parts.outbox.kick();
+  return status;
 }
 
 interface Checked {
@@ -150,13 +187,27 @@ function newAccount({ clock }: Parts, checked: Checked, password: string): Accou
     site: null,
     created: clock.now(),
     verified: null,
+    used: clock.now(),
+    erase_after: null,
+    contested: false,
     totp: null,
     totp_pending: null,
   };
 }
 
-function activated(account: Account, now: number): Account {
-  return { ...account, status: "active", verified: now };
+/** A further registration of an address that waits for its code: the newest counts, what operators granted stays. */
+function merged({ roles, site, contested }: Account, next: Account, isSame: boolean): Account {
+  return { ...next, roles, site, contested: contested || !isSame };
+}
+
+export function activated(account: Account, now: number): Account {
+  return { ...account, status: "active", verified: now, used: now };
+}
+
+/** Without what registrations claimed that may have been made by somebody else. The caller sets the password. */
+export function withoutClaims(account: Account): Account {
+  const nothing = { phone: null, phone_hash: null, phone_confirmed_at: null, totp: null, totp_pending: null };
+  return { ...account, ...nothing, contested: false };
 }
 
 /** Stores the account with a fresh code and the mail that carries it; the newest sign-up of an address counts. */
@@ -189,6 +240,6 @@ async function tellRegistered(parts: Parts, { id, account }: StoredAccount, cont
   );
 }
 
-function createdEvent(id: string) {
+export function createdEvent(id: string) {
   return { kind: "event", key: { resource: "account", parent: "", id }, type: "account.created", data: {} } as const;
 }

@@ -27,6 +27,8 @@ export interface AccountStore {
     change: (stored: StoredAccount) => Update | undefined | Promise<Update | undefined>,
     context?: CommitContext,
   ): Promise<StoredAccount | undefined>;
+  /** Active accounts last used before this time: those not warned yet (`null`), or those whose notice has ended by a time. */
+  unusedSince(time: number, noticeEnded: number | null, limit: number): Promise<readonly StoredAccount[]>;
   /** Accounts never confirmed that were made before this time. */
   unverifiedBefore(time: number): Promise<readonly StoredAccount[]>;
 }
@@ -38,7 +40,7 @@ export interface Update {
 
 export const accountDefinition: ListDefinition = {
   resource: "account",
-  indexes: [["phone_hash"], ["status", "created"]],
+  indexes: [["phone_hash"], ["status", "created"], ["status", "used"]],
   unique: [["email_hash"]],
 };
 
@@ -89,6 +91,25 @@ export function accountStore(storage: Storage): AccountStore {
         }
       }
       throw new ServiceError("conflict");
+    },
+    unusedSince: async (time, noticeEnded, limit) => {
+      const notice =
+        noticeEnded === null
+          ? ({ kind: "compare", field: "erase_after", operator: "eq", value: null } as const)
+          : ({ kind: "compare", field: "erase_after", operator: "le", value: noticeEnded } as const);
+      const entries = await storage.list(list, {
+        filter: {
+          kind: "and",
+          filters: [
+            { kind: "compare", field: "status", operator: "eq", value: "active" },
+            { kind: "compare", field: "used", operator: "lt", value: time },
+            notice,
+          ],
+        },
+        sort: [{ field: "id", direction: "ascending" }],
+        limit,
+      });
+      return entries.map(read).filter((stored) => stored !== undefined);
     },
     unverifiedBefore: async (time) => {
       const entries = await storage.list(list, {
