@@ -37,9 +37,25 @@ export class ApiFailure extends Error {
   }
 }
 
+/** What was read, with what is needed to change it or to read on. */
+export interface Reading<T> {
+  readonly data: T;
+  readonly etag: string | undefined;
+  /** Token of the next page of a list. */
+  readonly next: string | undefined;
+}
+
 export interface Api {
   /** The body of a successful answer. @throws ApiFailure */
-  request(service: ServiceName, method: string, path: string, body?: unknown): Promise<unknown>;
+  request(
+    service: ServiceName,
+    method: string,
+    path: string,
+    body?: unknown,
+    headers?: Readonly<Record<string, string>>,
+  ): Promise<unknown>;
+  /** A GET with its entity tag and the token of its next page. @throws ApiFailure */
+  read<T>(service: ServiceName, path: string): Promise<Reading<T>>;
   /** The `data` of a successful answer, trusted to have the type its service promises. @throws ApiFailure */
   data<T>(service: ServiceName, method: string, path: string, body?: unknown): Promise<T>;
   /** Like `data`, undefined for a 404. */
@@ -57,20 +73,31 @@ export interface ApiCaller {
 }
 
 export function api({ call, accessToken, signal, requestId, address }: ApiCaller): Api {
-  const request: Api["request"] = async (service, method, path, body) => {
+  const send = async (
+    service: ServiceName,
+    method: string,
+    path: string,
+    body?: unknown,
+    headers?: Readonly<Record<string, string>>,
+  ) => {
     const answer = await call(service, method, path, {
       signal,
       requestId,
+      ...(headers === undefined ? {} : { headers }),
       ...(body === undefined ? {} : { body }),
       ...(address === undefined ? {} : { address }),
       ...(accessToken === undefined ? {} : { authorization: `Bearer ${accessToken}` }),
     });
     if (answer.status >= 400) throw new ApiFailure(answer.status, answer.body, retryAfter(answer.headers));
-    return answer.body;
+    return answer;
+  };
+  const request: Api["request"] = async (...args) => (await send(...args)).body;
+  const read: Api["read"] = async <T>(service: ServiceName, path: string) => {
+    const { body, headers } = await send(service, "GET", path);
+    return { data: dataOf(body) as T, etag: headers.etag, next: nextToken(headers["next-page"]) };
   };
   const data = async <T>(service: ServiceName, method: string, path: string, body?: unknown): Promise<T> => {
-    const answer = await request(service, method, path, body);
-    return (isRecord(answer) && "data" in answer ? answer.data : answer) as T;
+    return dataOf(await request(service, method, path, body)) as T;
   };
   const find = async <T>(service: ServiceName, path: string): Promise<T | undefined> => {
     try {
@@ -80,7 +107,17 @@ export function api({ call, accessToken, signal, requestId, address }: ApiCaller
       throw error;
     }
   };
-  return { request, data, find };
+  return { request, read, data, find };
+}
+
+function dataOf(body: unknown): unknown {
+  return isRecord(body) && "data" in body ? body.data : body;
+}
+
+function nextToken(link: string | undefined): string | undefined {
+  return link === undefined || !URL.canParse(link)
+    ? undefined
+    : (new URL(link).searchParams.get("_token") ?? undefined);
 }
 
 export function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {

@@ -11,8 +11,8 @@ import {
 import { bloodGroupText, freshProfile, itemText, type SectionName } from "../services/profiles/schema.ts";
 import { isRecord } from "./api.ts";
 import { icon } from "./components.ts";
-import { ago, date, dateTime, languageName, number } from "./format.ts";
-import { empty, type Html, html } from "./html.ts";
+import { date, dateTime, languageName, number, phoneNumber, since } from "./format.ts";
+import { empty, type Html, html, sentence } from "./html.ts";
 import type { Dictionary } from "./i18n/dictionary.ts";
 import type { Language } from "./language.ts";
 import { choiceLabel } from "./profile/fields.ts";
@@ -46,7 +46,7 @@ ${view.has_profile ? empty : html`<p class="notice warn">${icon("warning")}<span
 <div class="columns">${positionPart(options)}${people(options)}</div>
 <div class="columns">${answered.map((name) => section(name, options))}${whatMatters(options)}${unanswered(options)}</div>
 ${view.pregnancy_expired === true ? html`<p class="muted">${t.view.pregnancyExpired}</p>` : empty}
-<p class="muted small">${view.updated_at === undefined ? empty : html`${t.view.updated(dateTime(view.updated_at, language))} · `}${t.view.generated(dateTime(view.generated_at, language))}</p>
+<p class="muted small">${view.updated_at === undefined ? empty : html`${sentence(t.view.updated, dateTime(view.updated_at, language))} · `}${sentence(t.view.generated, dateTime(view.generated_at, language))}</p>
 </article>`;
 }
 
@@ -89,9 +89,8 @@ export function band({
   }
   return html`<section class="band" aria-labelledby="band"><h2 id="band">${icon("warning")}<span>${t.band.title}</span></h2>
 <ul>${view.red_band.map((entry) => {
-    const seen = ago((now - Date.parse(entry.confirmed_at)) / 1000, language, t);
-    const facts = [entry.derived ? t.band.derived : undefined, seen].filter((fact) => fact !== undefined);
-    return html`<li><span class="kind">${bandLabel(entry.kind, t)}</span> <strong>${entry.text}</strong>${entry.detail === undefined ? empty : html` <span class="detail">${entry.detail}</span>`} <span class="age">${facts.join(" · ")}</span>${entry.stale ? html` <span class="tag warn">${t.view.stale}</span>` : empty}</li>`;
+    const seen = since(entry.confirmed_at, now, language, t);
+    return html`<li><span class="kind">${bandLabel(entry.kind, t)}</span> <strong>${entry.text}</strong>${entry.detail === undefined ? empty : html` <span class="detail">${entry.detail}</span>`} <span class="age">${entry.derived ? `${t.band.derived} · ` : ""}${seen}</span>${entry.stale ? html` <span class="tag warn">${t.view.stale}</span>` : empty}</li>`;
   })}</ul></section>`;
 }
 
@@ -103,7 +102,7 @@ function section(name: (typeof vital)[number] | (typeof further)[number], option
   const { view, t } = options;
   const part = view.sections[name] as ViewSection;
   return html`<section class="facts" aria-labelledby="s-${name}"><h2 id="s-${name}">${icon(name)}<span>${t.sections[name].short}</span></h2>
-${part.statement === "listed" ? html`<ul>${part.items.map((item) => html`<li>${itemBody(item, name, options)}</li>`)}</ul>` : statement(part, options)}</section>`;
+${part.statement === "listed" ? html`<ul>${part.items.map((item) => html`<li>${itemBody(item, name, options)}</li>`)}</ul>` : statement(part, name, options)}</section>`;
 }
 
 function isUnanswered(part: ViewSection): boolean {
@@ -124,7 +123,7 @@ function isMasked(part: ViewSection & { readonly masked?: boolean; readonly rest
 }
 
 /** Three answers that must never be taken for one another: they differ in words, icon and shape, not only in colour. */
-function statement(part: ViewSection, options: Shown): Html {
+function statement(part: ViewSection, name: SectionName, options: Shown): Html {
   const { t } = options;
   if (isMasked(part)) return html`<p class="said declined">${icon("lock")}<strong>${t.view.masked}</strong></p>`;
   if (part.statement === "none-known") {
@@ -132,7 +131,7 @@ function statement(part: ViewSection, options: Shown): Html {
       part.confirmed_at === undefined
         ? empty
         : html` <span class="age">${age({ confirmed_at: part.confirmed_at, stale: part.stale === true }, options)}</span>`;
-    return html`<p class="said none">${icon("check")}<span><strong>${t.view.noneKnown}</strong>${since}</span></p>`;
+    return html`<p class="said none">${icon("check")}<span><strong>${t.view.noneOf[name]}</strong>${since}</span></p>`;
   }
   if (part.statement === "declined")
     return html`<p class="said declined">${icon("lock")}<strong>${t.view.declined}</strong></p>`;
@@ -176,7 +175,7 @@ function age(
     item.confirmed_by === undefined
       ? undefined
       : t.view.origin[item.confirmed_by as keyof Dictionary["view"]["origin"]];
-  const when = ago((now - Date.parse(item.confirmed_at)) / 1000, language, t);
+  const when = since(item.confirmed_at, now, language, t);
   return html`${origin ?? t.view.confirmed} ${when}${item.stale ? html` <span class="tag warn">${t.view.stale}</span>` : empty}`;
 }
 
@@ -188,13 +187,13 @@ function people(options: Shown): Html {
   const person = (entry: ViewItem<"contacts"> | ViewItem<"gp">, what: string | undefined) =>
     html`<li><strong>${entry.name}</strong> <span class="detail">${[what, ...spoken(entry)].filter((fact) => fact !== undefined).join(" · ")}</span>${entry.phone === undefined ? empty : phoneLink(entry.phone, t)}</li>`;
   return html`<section class="facts" aria-labelledby="s-contacts"><h2 id="s-contacts">${icon("contacts")}<span>${t.sections.contacts.title}</span></h2>
-${contacts.statement === "listed" ? html`<ul class="people">${contacts.items.map((entry) => person(entry, entry.relation))}</ul>` : statement(contacts as ViewSection, options)}
+${contacts.statement === "listed" ? html`<ul class="people">${contacts.items.map((entry) => person(entry, entry.relation))}</ul>` : statement(contacts as ViewSection, "contacts", options)}
 ${gp.statement === "listed" ? html`<ul class="people">${gp.items.map((entry) => person(entry, t.sections.gp.short))}</ul>` : empty}</section>`;
 }
 
 /** The href is built from digits only, whatever was stored. */
 export function phoneLink(phone: string, t: Dictionary): Html {
-  return html`<a class="call-link" href="tel:${phone.replace(/[^\d+]/g, "")}">${icon("phone")}<span><span class="visually-hidden">${t.view.call} </span>${phone}</span></a>`;
+  return html`<a class="call-link" href="tel:${phone.replace(/[^\d+]/g, "")}">${icon("phone")}<span><span class="visually-hidden">${t.view.call} </span>${phoneNumber(phone)}</span></a>`;
 }
 
 function positionPart(options: Shown): Html {
@@ -247,13 +246,14 @@ export function positionBody(
     position.origin === "aml" ? t.view.sentBy.aml : position.origin === "person" ? t.view.sentBy.person : undefined;
   const facts = [
     position.accuracy === undefined ? t.view.accuracyUnknown : t.view.accuracy(number(position.accuracy, language)),
-    source,
+    // Who sent it says enough where the device did not say how it measured.
+    position.source === "unknown" && sender !== undefined ? undefined : source,
     sender,
     position.authenticated ? undefined : t.view.unproven,
   ].filter((fact) => fact !== undefined);
-  return html`<p class="where"><strong class="figure">${coordinates}</strong> <span class="age">${ago(seconds, language, t)}</span></p>
+  return html`<p class="where"><strong class="figure">${coordinates}</strong> <span class="age">${since(position.fixTime, now, language, t)}</span></p>
 <p class="detail">${facts.join(" · ")}</p>
-${seconds > staleFixSeconds ? html`<p><span class="tag warn">${t.view.staleFix}</span></p>` : empty}
+<p data-stale="${staleFixSeconds - Math.round(seconds)}"${seconds > staleFixSeconds ? empty : html` hidden`}><span class="tag warn">${t.view.staleFix}</span></p>
 <p><a class="button secondary" href="geo:${position.latitude},${position.longitude}${radius}">${icon("position")}<span>${t.view.openMap}</span></a></p>`;
 }
 

@@ -1,19 +1,34 @@
 /** Dates, ages and numbers as people of each language write them. */
+import { parsePhoneNumberFromString } from "libphonenumber-js";
+import { type Html, html } from "./html.ts";
 import type { Dictionary } from "./i18n/dictionary.ts";
 import type { Language } from "./language.ts";
 
 const locales: Readonly<Record<Language, string>> = { en: "en-GB", fr: "fr-FR" };
 
-/** Date and time of day in UTC, marked as such: the server does not know the reader's zone. */
-export function dateTime(value: string | number | undefined, language: Language): string {
+/** Date and time of day in UTC, marked as such: the server does not know the reader's zone. The script shows the reader's own. */
+export function dateTime(value: string | number | undefined, language: Language): Html {
   const time = toTime(value);
-  if (time === undefined) return "–";
+  if (time === undefined) return html`–`;
   const format = new Intl.DateTimeFormat(locales[language], {
     dateStyle: "long",
     timeStyle: "short",
     timeZone: "UTC",
   });
-  return `${format.format(time)} UTC`;
+  return html`<time datetime="${new Date(time).toISOString()}" data-local>${format.format(time)} UTC</time>`;
+}
+
+/** How long ago a moment is; the script counts on while the page stays open. */
+export function since(value: string, now: number, language: Language, t: Dictionary): Html {
+  const time = toTime(value);
+  if (time === undefined) return html`–`;
+  const seconds = (now - time) / 1000;
+  return html`<time datetime="${new Date(time).toISOString()}" data-ago="${Math.round(seconds)}">${ago(seconds, language, t)}</time>`;
+}
+
+/** A stored number as it is read aloud: `+33639980001` → `+33 6 39 98 00 01`. What is no number is shown as it is. */
+export function phoneNumber(e164: string): string {
+  return parsePhoneNumberFromString(e164)?.formatInternational() ?? e164;
 }
 
 /** A whole or partial date: `1984`, `1984-05`, `1984-05-31`, or an instant. What is no date is shown as it is. */

@@ -12,6 +12,12 @@ export function html(strings: TemplateStringsArray, ...parts: readonly HtmlPart[
   return tag(strings, ...parts) as Html;
 }
 
+/** A sentence of the dictionary with markup where its parameter stands. @example sentence(t.view.updated, time(when)) */
+export function sentence(words: (part: string) => string, part: Html): Html {
+  const [before = "", after = ""] = words("\u0001").split("\u0001", 2);
+  return html`${before}${part}${after}`;
+}
+
 /** Markup of our own that needs no escaping: file contents, generated SVG. Never given anything a person typed. */
 export const trusted: (markup: string) => Html = (markup) => raw(markup);
 

@@ -19,7 +19,10 @@ export interface FakeApi {
     readonly path: string;
     readonly body: unknown;
     readonly authorization: string | undefined;
+    readonly headers: Readonly<Record<string, string>>;
   }[];
+  /** Grows with every write of the profile. */
+  revision: number;
   profile: Profile | undefined;
   position: object | undefined;
   card: { token: string; parts: readonly string[] } | undefined;
@@ -39,6 +42,7 @@ export const person = "0198c5a0-0000-7000-8000-000000000001";
 export function fakeApi(clock: Clock = manualClock()): FakeApi {
   const state: Omit<FakeApi, "call"> = {
     calls: [],
+    revision: 1,
     profile: undefined,
     position: undefined,
     card: undefined,
@@ -50,7 +54,7 @@ export function fakeApi(clock: Clock = manualClock()): FakeApi {
     answers: new Map(),
   };
   const api = state as FakeApi;
-  const routes: Readonly<Record<string, (body: Body) => Partial<ServiceAnswer>>> = {
+  const routes: Readonly<Record<string, (body: Body, headers: Sent) => Partial<ServiceAnswer>>> = {
     "POST /internal/browser-sessions/resolve": (body) =>
       body.cookie === "session-of-ada"
         ? data({
@@ -62,8 +66,15 @@ export function fakeApi(clock: Clock = manualClock()): FakeApi {
         : { status: 401 },
     "POST /internal/browser-sessions": (body) => {
       if (body.password !== "right password") return { status: 401, body: {} };
-      if (api.mfa && body.totp === undefined) return { status: 401, body: { details: { totp: "required" } } };
+      if (api.mfa && body.totp === undefined)
+        return { status: 401, body: { details: { totp: "required", step: "note-of-ada" } } };
       return data({ cookie: "session-of-ada", csrf: csrfOfSession, access_token: "token-of-ada", expires_in: 600 });
+    },
+    "POST /internal/browser-sessions/second-step": (body) => {
+      if (body.step !== "note-of-ada") return { status: 401, body: { details: { step: "expired" } } };
+      if (body.totp !== "123456" && body.totp !== "aaaa-bbbb")
+        return { status: 401, body: { details: { totp: "wrong" } } };
+      return data({ cookie: "session-of-ada" });
     },
     "DELETE /internal/browser-sessions": () => ({ status: 200, body: {} }),
     "POST /v1/accounts": () => ({ ...data({ status: "verification-required" }), status: 201 }),
@@ -81,11 +92,17 @@ export function fakeApi(clock: Clock = manualClock()): FakeApi {
     "POST /v1/me/mfa": () =>
       data({ secret: "JBSWY3DPEHPK3PXP", uri: "otpauth://totp/Urgence:ada?secret=JBSWY3DPEHPK3PXP" }),
     "PUT /v1/me/mfa": () => data({ recovery_codes: ["aaaa-bbbb", "cccc-dddd"] }),
-    "GET /v1/me/profile": () => (api.profile === undefined ? { status: 404, body: {} } : data(api.profile)),
-    "PUT /v1/me/profile": (body) =>
-      write({ ...freshProfile(), ...(isRecord(body.data) ? body.data : body) } as ProfileInput),
-    "PATCH /v1/me/profile": (body) => {
+    "GET /v1/me/profile": () =>
+      api.profile === undefined
+        ? { status: 404, body: {} }
+        : { ...data(api.profile), headers: { etag: `"${api.revision}"` } },
+    "PUT /v1/me/profile": (body, headers) => {
+      if (headers["if-none-match"] === "*" && api.profile !== undefined) return { status: 412, body: {} };
+      return write({ ...freshProfile(), ...(isRecord(body.data) ? body.data : body) } as ProfileInput);
+    },
+    "PATCH /v1/me/profile": (body, headers) => {
       if (api.profile === undefined) return { status: 404, body: {} };
+      if (headers["if-match"] !== `"${api.revision}"`) return { status: 412, body: {} };
       return write(merge(api.profile, isRecord(body.data) ? body.data : body) as ProfileInput);
     },
     "GET /v1/me/card": () => (api.card === undefined ? { status: 404, body: {} } : data(api.card)),
@@ -116,15 +133,17 @@ export function fakeApi(clock: Clock = manualClock()): FakeApi {
       api.position === undefined ? { status: 404, body: {} } : data(api.position),
   };
   const call: ServiceCall = async (service, method, path, options = {}) => {
-    const { body, authorization } = options;
-    api.calls.push({ service, method, path, body, authorization });
+    const { body, authorization, headers = {} } = options;
+    api.calls.push({ service, method, path, body, authorization, headers });
     const key = `${method} ${path}`;
-    const answer = api.answers.get(key) ?? routes[key]?.(isRecord(body) ? body : {}) ?? { status: 404, body: {} };
+    const answer = api.answers.get(key) ??
+      routes[key]?.(isRecord(body) ? body : {}, headers) ?? { status: 404, body: {} };
     return { status: 200, body: undefined, headers: {}, ...answer };
   };
   return Object.assign(state, { call });
 
   function write(input: ProfileInput): Partial<ServiceAnswer> {
+    api.revision += 1;
     api.profile = completeProfile(input, { previous: api.profile, now: clock.now(), newId: randomUUID });
     return data(api.profile);
   }
@@ -139,6 +158,7 @@ export function fakeApi(clock: Clock = manualClock()): FakeApi {
 }
 
 type Body = Readonly<Record<string, unknown>>;
+type Sent = Readonly<Record<string, string>>;
 
 const data = (value: unknown): Partial<ServiceAnswer> => ({ status: 200, body: { data: value } });
 
@@ -162,6 +182,8 @@ export interface TestSite extends AsyncDisposable {
     fields: Record<string, string> | URLSearchParams | FormData,
     headers?: Record<string, string>,
   ): Promise<TestAnswer>;
+  /** Opens the editor of a part of the profile and sends its form with these fields. */
+  save(part: string, fields: Record<string, string> | FormData): Promise<TestAnswer>;
 }
 
 export interface TestAnswer {
@@ -192,16 +214,29 @@ export async function testSite(clock: Clock = manualClock()): Promise<TestSite> 
     const response = await running.fetch(request);
     return { status: response.status, headers: response.headers, text: await response.text() };
   };
+  const post: TestSite["post"] = (path, fields, headers = {}) => {
+    const form = fields instanceof URLSearchParams || fields instanceof FormData ? fields : new URLSearchParams(fields);
+    if (!form.has("_csrf")) form.set("_csrf", csrfOfSession);
+    return send("POST", path, headers, form);
+  };
   return {
     api,
     handle: (request) => running.fetch(request),
     get: (path, headers = {}) => send("GET", path, headers),
-    post: (path, fields, headers = {}) => {
-      const form =
-        fields instanceof URLSearchParams || fields instanceof FormData ? fields : new URLSearchParams(fields);
-      if (!form.has("_csrf")) form.set("_csrf", csrfOfSession);
-      return send("POST", path, headers, form);
+    post,
+    async save(part, fields) {
+      const path = `/me/profile/${part}`;
+      const form = fields instanceof FormData ? fields : new URLSearchParams(fields);
+      const { text } = await send("GET", path, {});
+      for (const [name, value] of Object.entries(versionOf(text))) form.set(name, value);
+      return post(path, form);
     },
     [Symbol.asyncDispose]: () => running.stop(),
   };
+}
+
+/** The hidden fields by which an editor tells what it was filled from. */
+export function versionOf(text: string): { readonly version: string; readonly seen: string } {
+  const field = (name: string) => new RegExp(`name="${name}" value="([^"]*)"`).exec(text)?.[1] ?? "";
+  return { version: field("version").replaceAll("&quot;", '"'), seen: field("seen") };
 }

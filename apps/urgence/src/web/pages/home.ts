@@ -2,11 +2,13 @@
 import type { Route } from "rouage";
 import { type Question, questions } from "../../services/profiles/missing.ts";
 import { sectionNames } from "../../services/profiles/schema.ts";
-import { icon, postForm } from "../components.ts";
+import { icon, linkButton, postForm } from "../components.ts";
 import { ago } from "../format.ts";
 import { empty, type Html, html } from "../html.ts";
 import type { Pages, SignedIn } from "../page.ts";
-import { isAnswered, loadProfile } from "./profile.ts";
+import { isAnswered } from "../profile/answered.ts";
+import { firstOpen, guidePath } from "../profile/guide.ts";
+import { loadStored } from "../profile/saving.ts";
 
 export function homePages({ get }: Pages): readonly Route[] {
   return [get("/me", "signed-in", home)];
@@ -14,7 +16,8 @@ export function homePages({ get }: Pages): readonly Route[] {
 
 async function home(page: SignedIn) {
   const { t } = page;
-  const profile = await loadProfile(page);
+  const { profile } = await loadStored(page);
+  const open = firstOpen(profile);
   const asked = questions(profile, page.now);
   const parts = ["identity", ...sectionNames] as const;
   const answered = parts.filter((part) => isAnswered(profile, part)).length;
@@ -30,6 +33,7 @@ async function home(page: SignedIn) {
 <h2 id="progress-title">${t.home.complete(answered, parts.length)}</h2>
 <progress max="${parts.length}" value="${answered}" aria-labelledby="progress-title"></progress>
 ${missing.length === 0 && stale.length === 0 ? html`<p>${t.home.allDone}</p>` : empty}
+${open === undefined ? empty : html`<p>${linkButton(guidePath(open), answered === 0 ? t.home.start : t.home.goOn, { icon: "pen" })}</p><p class="hint">${t.home.startText}</p>`}
 ${missing.length === 0 ? empty : html`<h3>${t.home.missing}</h3><ul class="chips">${missing.map((section) => chip(section, asked, t))}</ul>`}
 ${stale.length === 0 ? empty : stillTrue(page, stale)}
 </section>

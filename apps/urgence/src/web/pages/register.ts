@@ -32,7 +32,7 @@ async function signup(page: Page) {
   } catch (error) {
     return signupView(page, fieldErrors(error, t, sameNames("email", "phone", "password")));
   }
-  return confirmView(page, email, {});
+  return page.redirect(`/confirm?email=${encodeURIComponent(email)}`);
 }
 
 function signupView(page: Page, errors: FieldErrors) {
@@ -99,7 +99,7 @@ async function confirm(page: Page) {
   } catch (error) {
     return confirmView(page, email, codeErrors(error, page));
   }
-  return page.redirect("/signin/", "verified");
+  return page.redirect(`/signin/?email=${encodeURIComponent(email)}`, "verified");
 }
 
 /** A wrong code is 400, 401, 404 or 410, depending on what is wrong with it: to the person it is one thing. */

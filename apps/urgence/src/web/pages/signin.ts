@@ -1,7 +1,7 @@
 /** Signing in, with the second step where the account has one, and out. Also the way back in for a forgotten password. */
 import type { Route } from "rouage";
 import { ApiFailure } from "../api.ts";
-import { button, errorSummary, type FieldErrors, message, postForm, textField } from "../components.ts";
+import { button, errorSummary, type FieldErrors, postForm, textField } from "../components.ts";
 import { html } from "../html.ts";
 import { forwardJson } from "../json-forward.ts";
 import { localPath, type Page, type Pages, type SignedIn } from "../page.ts";
@@ -12,7 +12,7 @@ export function signinPages({ get, post }: Pages): readonly Route[] {
   return [
     get("/signin/", "everyone", (page) =>
       page.session === undefined
-        ? signinView(page, {}, false)
+        ? signinView(page, {})
         : page.redirect(localPath(page.query.get("next"), homeOf(page.session.account.roles))),
     ),
     post("/signin/", "everyone", signin, {
@@ -33,26 +33,56 @@ interface NewSession {
 
 async function signin(page: Page) {
   const { form, t } = page;
+  const step = form.text("step");
+  if (step !== "") return secondStep(page, step);
   const [email, password, totp] = [form.text("email"), form.secret("password"), form.text("totp").replace(/\s/g, "")];
-  const asked = form.has("totp");
-  const optional = localPath(form.text("next"), "").startsWith("/responder");
   const errors: Record<string, string> = {};
   if (email === "") errors.email = t.violations.required;
   if (password === "") errors.password = t.violations.required;
-  if (asked && totp === "" && !optional) errors.totp = t.violations.required;
-  if (Object.keys(errors).length > 0) return signinView(page, errors, asked);
-  let made: NewSession;
+  if (Object.keys(errors).length > 0) return signinView(page, errors);
   try {
-    const client = page.request.header("user-agent")?.slice(0, 1000);
-    const body = { email, password, ...(totp === "" ? {} : { totp }), ...(client === undefined ? {} : { client }) };
-    made = await page.service.data<NewSession>("accounts", "POST", "/internal/browser-sessions", body);
+    const body = { email, password, ...(totp === "" ? {} : { totp }), ...client(page) };
+    return begin(page, await page.service.data<NewSession>("accounts", "POST", "/internal/browser-sessions", body));
+  } catch (error) {
+    const asked = stepOf(error);
+    if (asked !== undefined) return stepView(page, asked, totp === "" ? {} : { totp: t.violations.otp });
+    if (!(error instanceof ApiFailure) || ![400, 401, 403].includes(error.status)) throw error;
+    return signinView(page, { email: t.violations.credentials });
+  }
+}
+
+/** The password was right: now the code of the app, or a recovery code. */
+async function secondStep(page: Page, step: string) {
+  const { form, t } = page;
+  const [code, recovery] = [form.text("totp").replace(/\s/g, ""), form.text("recovery").replace(/\s/g, "")];
+  if (code === "" && recovery === "") return stepView(page, step, { totp: t.violations.required });
+  try {
+    const body = { step, totp: recovery === "" ? code : recovery, ...client(page) };
+    const path = "/internal/browser-sessions/second-step";
+    return begin(page, await page.service.data<NewSession>("accounts", "POST", path, body));
   } catch (error) {
     if (!(error instanceof ApiFailure) || ![400, 401, 403].includes(error.status)) throw error;
-    if ("totp" in error.details) return signinView(page, totp === "" ? {} : { totp: t.violations.otp }, true);
-    return signinView(page, { email: t.violations.credentials }, asked);
+    if (!("totp" in error.details)) return signinView(page, { email: t.violations.stepExpired });
+    const wrong = recovery === "" ? { totp: t.violations.otp } : { recovery: t.violations.recovery };
+    return stepView(page, step, wrong);
   }
-  const cookies = [page.cookies.set("session", made.cookie), page.cookies.clear("csrf")];
-  return page.redirect(localPath(form.text("next"), "/start"), undefined, cookies);
+}
+
+/** The program that signs in, for the list of devices. */
+function client({ request }: Page): { readonly client?: string } {
+  const name = request.header("user-agent")?.slice(0, 1000);
+  return name === undefined ? {} : { client: name };
+}
+
+/** The sealed note of a right password, when only the second factor is missing. */
+function stepOf(error: unknown): string | undefined {
+  const step = error instanceof ApiFailure && error.status === 401 ? error.details.step : undefined;
+  return typeof step === "string" && error instanceof ApiFailure && "totp" in error.details ? step : undefined;
+}
+
+function begin(page: Page, { cookie }: NewSession) {
+  const cookies = [page.cookies.set("session", cookie), page.cookies.clear("csrf")];
+  return page.redirect(localPath(page.form.text("next"), "/start"), undefined, cookies);
 }
 
 /** A responder's work begins with the lookup, a person's with the profile. */
@@ -61,14 +91,58 @@ export function homeOf(roles: readonly string[]): string {
   return roles.includes("mfa-pending") ? "/me/account" : "/me";
 }
 
-function signinView(page: Page, errors: FieldErrors, secondStep: boolean) {
+function nextPath({ form, query }: Page): string {
+  return localPath(form.text("next") || query.get("next"), "");
+}
+
+function stepView(page: Page, step: string, errors: FieldErrors) {
   const { t, form, csrf } = page;
-  const next = localPath(form.text("next") || page.query.get("next"), "");
+  const next = nextPath(page);
+  const code = textField(
+    {
+      name: "totp",
+      label: t.form.otp,
+      hint: t.form.otpDigits,
+      autocomplete: "one-time-code",
+      inputmode: "numeric",
+      maxLength: 32,
+      className: "code",
+      autofocus: Object.keys(errors).length === 0,
+    },
+    errors,
+  );
+  const recovery = textField(
+    { name: "recovery", label: t.form.recovery, hint: t.form.recoveryHint, autocomplete: "off", maxLength: 64 },
+    errors,
+  );
+  const body = html`<h1>${t.signin.otpTitle}</h1>${errorSummary(t, errors)}<p class="lead">${t.signin.otpLead}</p>
+${postForm(
+  { action: "/signin/", csrf, className: "card" },
+  html`<input type="hidden" name="step" value="${step}"><input type="hidden" name="email" value="${form.text("email")}">`,
+  next === "" ? "" : html`<input type="hidden" name="next" value="${next}">`,
+  code,
+  html`<details${errors.recovery === undefined ? "" : html` open`}><summary>${t.form.recoveryOpen}</summary>${recovery}</details>`,
+  button(t.signin.submit),
+)}
+<p class="links"><a href="/signin/">${t.signin.startOver}</a></p>`;
+  const failed = failing(errors);
+  return page.view({
+    title: t.signin.otpTitle,
+    body,
+    width: "narrow",
+    ...failed,
+    ...(failed.failed ? { status: 401 } : {}),
+  });
+}
+
+function signinView(page: Page, errors: FieldErrors) {
+  const { t, form, csrf, query } = page;
+  const next = nextPath(page);
   const responder = next.startsWith("/responder");
-  const otp = secondStep || responder;
-  const title = secondStep ? t.signin.otpTitle : responder ? t.signin.responderTitle : t.signin.title;
+  const title = responder ? t.signin.responderTitle : t.signin.title;
+  const email = form.text("email") || (query.get("email") ?? "").slice(0, 254);
   const body = html`<h1>${title}</h1>${errorSummary(t, errors)}
-${secondStep ? message("info", html`<p>${t.signin.otpLead}</p>`) : responder ? html`<p class="lead">${t.signin.responderLead}</p>` : ""}
+${responder ? html`<p class="lead">${t.signin.responderLead}</p>` : ""}
 ${postForm(
   { action: "/signin/", csrf, className: "card" },
   next === "" ? "" : html`<input type="hidden" name="next" value="${next}">`,
@@ -77,7 +151,7 @@ ${postForm(
       name: "email",
       label: t.form.email,
       type: "email",
-      value: form.text("email"),
+      value: email,
       autocomplete: "username",
       inputmode: "email",
       required: true,
@@ -96,15 +170,14 @@ ${postForm(
     },
     errors,
   ),
-  otp
+  responder
     ? textField(
         {
           name: "totp",
           label: t.form.otp,
-          hint: t.form.otpHint,
+          hint: t.form.otpDigits,
           autocomplete: "one-time-code",
           inputmode: "numeric",
-          required: secondStep,
           maxLength: 32,
           className: "code",
         },
@@ -132,7 +205,7 @@ async function forgot(page: Page) {
   } catch (error) {
     return forgotView(page, fieldErrors(error, page.t, sameNames("email")));
   }
-  return resetView(page, email, {});
+  return page.redirect(`/reset?email=${encodeURIComponent(email)}`);
 }
 
 function forgotView(page: Page, errors: FieldErrors) {
@@ -170,7 +243,7 @@ async function reset(page: Page) {
   } catch (error) {
     return resetView(page, email, codeErrors(error, page, "password"));
   }
-  return page.redirect("/signin/", "reset");
+  return page.redirect(`/signin/?email=${encodeURIComponent(email)}`, "reset");
 }
 
 function resetView(page: Page, email: string, errors: FieldErrors) {

@@ -1,15 +1,6 @@
 /** The editor of one section as HTML: what the person says, and the rows of what they list. */
 import type { SectionName } from "../../services/profiles/schema.ts";
-import {
-  button,
-  checkbox,
-  type FieldErrors,
-  icon,
-  radioGroup,
-  selectField,
-  textArea,
-  textField,
-} from "../components.ts";
+import { checkbox, type FieldErrors, icon, radioGroup, selectField, textArea, textField } from "../components.ts";
 import { empty, type Html, html, trusted } from "../html.ts";
 import type { Dictionary } from "../i18n/dictionary.ts";
 import { choiceLabel, type ItemField, itemFields, singleSections } from "./fields.ts";
@@ -99,6 +90,3 @@ function itemField(field: ItemField, name: string, value: string, t: Dictionary,
       return textField(shared, errors);
   }
 }
-
-/** The button that stands at the end of every editor. */
-export const saveButton = (t: Dictionary): Html => button(t.form.save, { name: "action", value: "save" });

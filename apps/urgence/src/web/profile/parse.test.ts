@@ -33,7 +33,7 @@ test("an entry keeps what the form does not show, and its confirmation while it 
   const { site, time, first, fields, saved } = await withAllergies();
   await using _ = site;
   time.advance(40 * 86_400_000);
-  const answer = await site.post("/me/profile/allergies", { ...fields, "items.4.reaction": "Rash" });
+  const answer = await site.save("allergies", { ...fields, "items.4.reaction": "Rash" });
   assert.equal(answer.headers.get("location"), "/me/profile?done=saved");
   assert.deepEqual(saved()?.items[0], first);
   assert.equal(saved()?.items[1]?.reaction, "Rash");
@@ -43,7 +43,7 @@ test("an entry keeps what the form does not show, and its confirmation while it 
 test("new words lose the code of the old ones", async () => {
   const { site, fields, saved } = await withAllergies();
   await using _ = site;
-  await site.post("/me/profile/allergies", { ...fields, "items.0.text": "Amoxicillin" });
+  await site.save("allergies", { ...fields, "items.0.text": "Amoxicillin" });
   assert.equal(saved()?.items[0]?.text, "Amoxicillin");
   assert.equal(saved()?.items[0]?.code, undefined);
   assert.equal(saved()?.items[0]?.criticality, "high");
@@ -52,10 +52,10 @@ test("new words lose the code of the old ones", async () => {
 test("entries are added and removed without losing what was typed", async () => {
   const { site, fields, saved } = await withAllergies();
   await using _ = site;
-  const added = await site.post("/me/profile/allergies", { ...fields, action: "add", "items.0.text": "Half typ" });
+  const added = await site.save("allergies", { ...fields, action: "add", "items.0.text": "Half typ" });
   assert.match(added.text, /value="Half typ"/);
   assert.match(added.text, /name="items\.5\.text" (?!value="L)/);
-  const removed = await site.post("/me/profile/allergies", { ...fields, action: "remove-0" });
+  const removed = await site.save("allergies", { ...fields, action: "remove-0" });
   assert.doesNotMatch(removed.text, /Penicillin/);
   assert.match(removed.text, /value="Latex"/);
   assert.equal(saved()?.items.length, 2);
@@ -65,31 +65,31 @@ test("none, not known and not said are never mixed with entries", async () => {
   const { site, fields, saved } = await withAllergies();
   await using _ = site;
   for (const statement of ["none-known", "no-information", "declined"]) {
-    const refused = await site.post("/me/profile/allergies", { ...fields, statement });
+    const refused = await site.save("allergies", { ...fields, statement });
     assert.equal(refused.status, 400);
     assert.match(refused.text, /There are still entries/);
     assert.equal(saved()?.items.length, 2);
   }
-  const empty = await site.post("/me/profile/allergies", { statement: "listed", action: "save" });
+  const empty = await site.save("allergies", { statement: "listed", action: "save" });
   assert.match(empty.text, /Add at least one entry/);
-  await site.post("/me/profile/allergies", { statement: "none-known", action: "save" });
+  await site.save("allergies", { statement: "none-known", action: "save" });
   assert.equal(saved()?.statement, "none-known");
 });
 
 test("a phone number is understood as people write it, or named as wrong", async () => {
   await using site = await testSite(clock());
   const fields = { statement: "listed", action: "save", "items.0.id": "", "items.0.name": "Charles" };
-  const refused = await site.post("/me/profile/contacts", { ...fields, "items.0.phone": "12" });
+  const refused = await site.save("contacts", { ...fields, "items.0.phone": "12" });
   assert.equal(refused.status, 400);
   assert.match(refused.text, /href="#f-items-0-phone"/);
   assert.match(refused.text, /value="12"/);
-  await site.post("/me/profile/contacts", { ...fields, "items.0.phone": "06 39 98 12 34" });
+  await site.save("contacts", { ...fields, "items.0.phone": "06 39 98 12 34" });
   assert.equal(site.api.profile?.contacts.items[0]?.phone, "+33639981234");
 });
 
 test("a chosen kind speaks for itself", async () => {
   await using site = await testSite(clock());
-  await site.post("/me/profile/devices", {
+  await site.save("devices", {
     statement: "listed",
     action: "save",
     "items.0.id": "",
@@ -105,7 +105,7 @@ test("the API's violations stand at the field they are about", async () => {
     { location: "body", name: "allergies.items.1.reaction", description: "too long", code: "max-length" },
   ];
   site.api.answers.set("PATCH /v1/me/profile", { status: 400, body: { errno: 107, details } });
-  const { status, text } = await site.post("/me/profile/allergies", fields);
+  const { status, text } = await site.save("allergies", fields);
   assert.equal(status, 400);
   assert.match(text, /href="#f-items-4-reaction">This text is too long/);
 });
@@ -132,7 +132,7 @@ test("more rows than anybody needs, or fields that nobody shows, change nothing"
       [`items.${row}.text`]: `entry ${row}`,
       [`items.${row}.__proto__`]: "x",
     });
-  const { status } = await site.post("/me/profile/conditions", fields);
+  const { status } = await site.save("conditions", fields);
   assert.ok(status < 500);
   assert.ok((site.api.profile?.conditions.items.length ?? 0) <= 120);
   const flood = new URLSearchParams(Array.from({ length: 3000 }, (_, index) => [`f${index}`, "x"]));
