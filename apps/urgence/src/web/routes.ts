@@ -3,7 +3,11 @@ import type { Route } from "rouage";
 import { assetRoute } from "./assets.ts";
 import { pages, type WebDeps } from "./page.ts";
 import { accountPages } from "./pages/account.ts";
+import { mfaPages } from "./pages/account-mfa.ts";
+import { reachPages } from "./pages/account-reach.ts";
+import { sessionPages } from "./pages/account-sessions.ts";
 import { cardPages } from "./pages/card.ts";
+import { deletionPages } from "./pages/deletion.ts";
 import { homePages } from "./pages/home.ts";
 import { importPages } from "./pages/import.ts";
 import { legacyPages } from "./pages/legacy.ts";
@@ -28,6 +32,10 @@ export function webRoutes(deps: WebDeps): readonly Route[] {
     positionPages,
     recordPages,
     accountPages,
+    reachPages,
+    sessionPages,
+    mfaPages,
+    deletionPages,
     responderPages,
     legacyPages,
   ];

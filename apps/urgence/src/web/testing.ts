@@ -30,6 +30,7 @@ export interface FakeApi {
   mfa: boolean;
   language: string;
   accessLog: object[];
+  sessions: object[];
   lookups: object[];
   /** Answers instead of what would be answered, by `METHOD path`. */
   readonly answers: Map<string, Partial<ServiceAnswer>>;
@@ -50,6 +51,7 @@ export function fakeApi(clock: Clock = manualClock()): FakeApi {
     mfa: false,
     language: "en",
     accessLog: [],
+    sessions: [{ id: "s1", created: "2026-01-01T00:00:00Z", used: "2026-01-01T00:00:00Z", current: true }],
     lookups: [],
     answers: new Map(),
   };
@@ -88,7 +90,14 @@ export function fakeApi(clock: Clock = manualClock()): FakeApi {
       if (typeof sent.language === "string") api.language = sent.language;
       return data({});
     },
-    "GET /v1/me/sessions": () => data([{ id: "s1", created: "2026-01-01T00:00:00Z", current: true }]),
+    "GET /v1/me/sessions": () => data(api.sessions),
+    "POST /v1/me/email": (body) =>
+      body.password === "right password"
+        ? { ...data({ status: "verification-required" }), status: 202 }
+        : { status: 401, body: {} },
+    "POST /v1/me/email/confirm": (body) => (body.code === "123456" ? data({}) : { status: 400, body: {} }),
+    "DELETE /v1/me/sessions/s2": () => ({ status: 204 }),
+    "GET /v1/me/positions": () => data(api.position === undefined ? [] : [api.position]),
     "POST /v1/me/mfa": () =>
       data({ secret: "JBSWY3DPEHPK3PXP", uri: "otpauth://totp/Urgence:ada?secret=JBSWY3DPEHPK3PXP" }),
     "PUT /v1/me/mfa": () => data({ recovery_codes: ["aaaa-bbbb", "cccc-dddd"] }),
@@ -135,7 +144,7 @@ export function fakeApi(clock: Clock = manualClock()): FakeApi {
   const call: ServiceCall = async (service, method, path, options = {}) => {
     const { body, authorization, headers = {} } = options;
     api.calls.push({ service, method, path, body, authorization, headers });
-    const key = `${method} ${path}`;
+    const key = `${method} ${path.split("?", 1)[0]}`;
     const answer = api.answers.get(key) ??
       routes[key]?.(isRecord(body) ? body : {}, headers) ?? { status: 404, body: {} };
     return { status: 200, body: undefined, headers: {}, ...answer };

@@ -53,6 +53,7 @@ function partsForm({ t, csrf }: SignedIn, chosen: readonly string[], label: stri
     { action: "/me/card", csrf, className: "card no-print" },
     html`<fieldset><legend>${t.card.parts}</legend><p class="hint">${t.card.partsHint}</p><div class="grid">
 ${cardParts.map((part) => checkbox("parts", t.sections[part].title, chosen.includes(part), part))}</div></fieldset>`,
+    label === t.card.create ? html`<input type="hidden" name="first" value="1">` : "",
     button(label),
   );
 }
@@ -68,7 +69,7 @@ async function save(page: SignedIn) {
   const chosen = page.form.all("parts");
   const parts = cardParts.filter((part) => chosen.includes(part));
   await page.api.request("profiles", "PUT", "/v1/me/card", { data: { parts } });
-  return page.redirect("/me/card", "saved");
+  return page.redirect("/me/card", page.form.has("first") ? "cardReady" : "saved");
 }
 
 async function rotate(page: SignedIn) {

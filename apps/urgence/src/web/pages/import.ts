@@ -6,6 +6,7 @@ import { back, button, errorSummary, type FieldErrors, fieldId, icon, message, p
 import { attribute, empty, html } from "../html.ts";
 import type { Dictionary } from "../i18n/dictionary.ts";
 import type { Pages, SignedIn } from "../page.ts";
+import { loadStored } from "../profile/saving.ts";
 import { textOf } from "./records.ts";
 import { failing } from "./register.ts";
 
@@ -29,8 +30,7 @@ async function preview(page: SignedIn) {
   const document = text === undefined ? undefined : parse(text);
   if (text === undefined || document === undefined) return uploadView(page, { document: t.importPage.unreadable });
   try {
-    const answer = await page.api.data<ImportPreview>("profiles", "POST", "/v1/me/import", document);
-    return previewView(page, answer, JSON.stringify(document));
+    return await previewView(page, document);
   } catch (error) {
     if (error instanceof ApiFailure && [400, 413, 415, 422].includes(error.status)) {
       return uploadView(page, { document: t.importPage.unreadable });
@@ -42,7 +42,15 @@ async function preview(page: SignedIn) {
 async function save(page: SignedIn) {
   const document = parse(page.form.secret("document"));
   if (document === undefined) return uploadView(page, { document: page.t.importPage.unreadable });
-  await page.api.request("profiles", "POST", "/v1/me/import?save=true", document);
+  const version = /^"\d{1,15}"$/.exec(page.form.text("version"))?.[0];
+  try {
+    const precondition = version === undefined ? undefined : { "if-match": version };
+    await page.api.request("profiles", "POST", "/v1/me/import?save=true", document, precondition);
+  } catch (error) {
+    // Changed since the preview: shown anew, so that nothing is saved that was not seen.
+    if (error instanceof ApiFailure && error.status === 412) return previewView(page, document, true);
+    throw error;
+  }
   return page.redirect("/me/profile", "imported");
 }
 
@@ -78,11 +86,14 @@ ${errors.document === undefined ? empty : html`<p class="error" id="${id}-error"
   return page.view({ title: words.title, body, width: "narrow", section: "home", ...failing(errors) });
 }
 
-function previewView(page: SignedIn, { understood, not_understood, conflicts }: ImportPreview, document: string) {
+async function previewView(page: SignedIn, document: object, changed = false) {
   const { t, csrf } = page;
   const words = t.importPage;
+  const { etag } = await loadStored(page);
+  const preview = await page.api.data<ImportPreview>("profiles", "POST", "/v1/me/import", document);
+  const { understood, not_understood, conflicts } = preview;
   const bySection = Map.groupBy(understood, ({ section }) => section);
-  const body = html`${back("/me/import", words.title)}<h1>${words.title}</h1>
+  const body = html`${back("/me/import", words.title)}<h1>${words.title}</h1>${changed ? html`<div class="notice warn" role="alert" id="summary" tabindex="-1">${icon("warning")}<p>${words.changed}</p></div>` : empty}
 <section class="card" aria-labelledby="understood"><h2 id="understood">${icon("check")}<span>${words.understoodCount(understood.length)}</span></h2>
 <p class="hint">${words.adds}</p>
 ${[...bySection].map(([section, entries]) => html`<h3>${sectionTitle(section, page)}</h3><ul>${entries.map(({ text }) => html`<li>${text}</li>`)}</ul>`)}</section>
@@ -95,10 +106,10 @@ ${
 }
 ${postForm(
   { action: "/me/import/save", csrf },
-  html`<input type="hidden" name="document" value="${document}">`,
+  html`<input type="hidden" name="document" value="${JSON.stringify(document)}"><input type="hidden" name="version" value="${etag ?? ""}">`,
   html`<p class="actions">${button(words.save)}<a class="button secondary" href="/me/import">${t.form.cancel}</a></p>`,
 )}`;
-  return page.view({ title: words.title, body, section: "home" });
+  return page.view({ title: words.title, body, section: "home", ...(changed ? { status: 409 } : {}) });
 }
 
 /** The words of what a document says, whether an item or a single value. */

@@ -6,6 +6,7 @@ import { dateTime } from "../format.ts";
 import { empty, type Html, html } from "../html.ts";
 import type { Dictionary } from "../i18n/dictionary.ts";
 import type { Pages, SignedIn } from "../page.ts";
+import { pageLinks, pageQuery } from "../paging.ts";
 import { personalHeaders } from "../security.ts";
 
 export function recordPages({ get, post }: Pages): readonly Route[] {
@@ -28,9 +29,10 @@ export const timeOf = (entry: Loose): string | number | undefined => {
 
 async function accessLog(page: SignedIn) {
   const { t } = page;
-  const entries = records(await page.api.data("access", "GET", "/v1/me/access-log"));
+  const { data, next } = await page.api.read("access", `/v1/me/access-log${pageQuery(page.query)}`);
+  const entries = records(data);
   const body = html`${back("/me", t.home.title)}<h1>${t.log.title}</h1><p class="lead">${t.log.lead}</p>
-${entries.length === 0 ? message("good", html`<p>${t.log.none}</p>`) : html`<ol class="log">${entries.map((entry) => accessEntry(entry, page))}</ol>`}`;
+${entries.length === 0 ? message("good", html`<p>${t.log.none}</p>`) : html`<ol class="log">${entries.map((entry) => accessEntry(entry, page))}</ol>`}${pageLinks("/me/access-log", page.query, next, t)}`;
   return page.view({ title: t.log.title, body, section: "log" });
 }
 
@@ -67,7 +69,8 @@ export function reasonLabel(reason: string | undefined, t: Dictionary): string |
 
 async function history(page: SignedIn) {
   const { t, language } = page;
-  const entries = records(await page.api.data("profiles", "GET", "/v1/me/history"));
+  const { data, next } = await page.api.read("profiles", `/v1/me/history${pageQuery(page.query)}`);
+  const entries = records(data);
   const body = html`${back("/me", t.home.title)}<h1>${t.history.title}</h1><p class="lead">${t.history.lead}</p>
 ${
   entries.length === 0
@@ -75,7 +78,7 @@ ${
     : html`<ol class="log">${entries.map((entry) => {
         return html`<li class="card"><h2>${actionLabel(textOf(entry.action), t)}</h2><p class="age">${dateTime(timeOf(entry), language)}</p>${changedParts(entry, t)}</li>`;
       })}</ol>`
-}`;
+}${pageLinks("/me/history", page.query, next, t)}`;
   return page.view({ title: t.history.title, body, section: "home" });
 }
 

@@ -19,6 +19,7 @@ import { emergencyBody } from "../emergency.ts";
 import { dateTime } from "../format.ts";
 import { empty, html } from "../html.ts";
 import type { Pages, SignedIn } from "../page.ts";
+import { pageLinks, pageQuery } from "../paging.ts";
 import { fieldErrors } from "../violations.ts";
 import { reasonLabel, records, textOf, timeOf } from "./records.ts";
 import { failing } from "./register.ts";
@@ -33,18 +34,19 @@ export function responderPages({ get, post }: Pages): readonly Route[] {
 
 async function shift(page: SignedIn) {
   const { t, language } = page;
-  const entries = records(await page.api.data("access", "GET", "/v1/lookups"));
+  const { data, next } = await page.api.read("access", `/v1/lookups${pageQuery(page.query)}`);
+  const entries = records(data);
   const body = html`<h1>${t.responder.title}</h1><p class="lead">${t.responder.lead}</p>
 <p>${linkButton("/responder/lookup", t.responder.lookup, { icon: "search" })}</p>
 <h2>${t.responder.recent}</h2>
 ${
   entries.length === 0
     ? html`<p class="muted">${t.responder.noRecent}</p>`
-    : html`<ol class="log">${entries.slice(0, 50).map((entry) => {
+    : html`<ol class="log">${entries.map((entry) => {
         const found = entry.outcome === "shown" ? t.responder.found : t.responder.notFoundShort;
         return html`<li class="card"><p><strong>${textOf(entry.incident) ?? "–"}</strong> · ${reasonLabel(textOf(entry.reason), t) ?? "–"} · ${found}</p><p class="age">${dateTime(timeOf(entry), language)}</p></li>`;
       })}</ol>`
-}`;
+}${pageLinks("/responder", page.query, next, t)}`;
   return page.view({ title: t.responder.title, body, section: "lookups" });
 }
 
