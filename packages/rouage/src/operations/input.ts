@@ -11,6 +11,7 @@ import type { Plan } from "./plan.ts";
 import { objectOf, subjectOf } from "./plan.ts";
 import { allows } from "./rules.ts";
 import type { Visibility } from "./visibility.ts";
+import { usableWish } from "./wish.ts";
 
 /** What a body says beside the object's fields. */
 export interface Posted {
@@ -42,9 +43,6 @@ export interface Input {
   /** An object that a hook made of an accepted one, checked like a client's but free of the client's limits on fields. */
   accept(object: Fields, accepted: Fields, id: string): Prepared;
 }
-
-/** How far ahead of the clock a wished revision may be: a list must not be pushed into a distant future by one writer. */
-const farthestRevision = 86_400_000;
 
 export function inputOf(plan: Plan, visibility: Visibility): Input {
   const { shape, dependencies, fieldRules } = plan;
@@ -86,12 +84,7 @@ export function inputOf(plan: Plan, visibility: Visibility): Input {
       if (!isWithinDepth(data, plan.bodyDepth))
         throw invalid({ location: "body", name: null, description: "Nested too deeply", code: "max-depth" });
       const { id, last_modified: wished, ...fields } = data;
-      const isUsable =
-        typeof wished === "number" &&
-        Number.isSafeInteger(wished) &&
-        wished > 0 &&
-        wished < clock.now() + farthestRevision;
-      return { fields, id, revision: isUsable ? wished : undefined };
+      return { fields, id, revision: usableWish(wished, clock.now()) };
     },
 
     prepare(fields, { principal, id, stored, keep }) {

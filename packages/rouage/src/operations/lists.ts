@@ -21,6 +21,7 @@ import type { ListOptions, ListRequest, ResourceOperations } from "./operations.
 import { objectOf, type Plan } from "./plan.ts";
 import { judge, preconditionFailed } from "./preconditions.ts";
 import { listDecision } from "./rules.ts";
+import { completeSort } from "./sort.ts";
 import type { Visibility } from "./visibility.ts";
 import { commitContext, expectationOf, type Writer } from "./writer.ts";
 
@@ -189,12 +190,6 @@ export function listsOf(parts: ListParts): Pick<ResourceOperations, "list" | "de
     const previous = objectOf(object);
     await writer.after(context, { action: "delete", id: object.id, parent, previous, next: undefined });
   }
-}
-
-/** Ends with a field that no two entries share, so that pages neither overlap nor leave gaps. */
-function completeSort(sort: readonly Sort[]): readonly Sort[] {
-  const isTotal = sort.some(({ field }) => field === "last_modified" || field === "id");
-  return isTotal ? sort : [...sort, { field: "last_modified", direction: "descending" }];
 }
 
 function both(a: Filter | undefined, b: Filter | undefined): Filter | undefined {

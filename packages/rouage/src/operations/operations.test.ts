@@ -244,6 +244,16 @@ describe("delete", () => {
     await failure(() => operations.get(context, at(id), {}), "object-not-found");
   });
 
+  test("takes a wished revision, but none that would push the list into a distant future", async () => {
+    const { add, operations, context, clock } = await kitchen();
+    const near = clock.now() + 5000;
+    const first = await add();
+    assert.equal((await operations.delete(context, at(first.id), { revision: near })).revision, near);
+    const second = await add();
+    const far = await operations.delete(context, at(second.id), { revision: clock.now() + 86_400_000 });
+    assert.equal(far.revision, second.revision + 1);
+  });
+
   test("of a list takes only what the caller may write, in batches, and answers with the tombstones", async () => {
     const { operations, as } = await kitchen();
     for (let index = 0; index < 300; index++)

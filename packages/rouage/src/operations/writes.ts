@@ -14,6 +14,7 @@ import { objectOf, type Plan, subjectOf } from "./plan.ts";
 import { preconditionFailed } from "./preconditions.ts";
 import { type Action, allows } from "./rules.ts";
 import type { Visibility } from "./visibility.ts";
+import { usableWish } from "./wish.ts";
 import { commitContext, expectationOf, type Writer } from "./writer.ts";
 
 export interface WriteParts {
@@ -199,7 +200,8 @@ export function writesOf(parts: WriteParts): Pick<ResourceOperations, "create" |
         const previous = plan.hooks.before === undefined ? undefined : objectOf(live);
         const write = { action: "delete" as const, id, parent: list.parent, previous, next: undefined };
         const { changes } = await writer.before(context, write);
-        const wish = request.revision !== undefined && request.revision > live.revision ? request.revision : undefined;
+        const wished = usableWish(request.revision, plan.dependencies.clock.now());
+        const wish = wished !== undefined && wished > live.revision ? wished : undefined;
         const removal = {
           kind: "delete" as const,
           key,

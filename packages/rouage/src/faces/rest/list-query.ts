@@ -2,11 +2,12 @@
 import { type Violation, violationError } from "../../errors.ts";
 import type { Json } from "../../json.ts";
 import type { ListOptions } from "../../operations/operations.ts";
+import { completeSort } from "../../operations/sort.ts";
 import type { Principal } from "../../principal.ts";
 import type { FieldPath, Filter, Sort } from "../../storage/filter.ts";
 import type { Fields } from "./fields.ts";
 import { deeperThan } from "./json-depth.ts";
-import { completeSort, decodePageToken, type PageToken } from "./page-token.ts";
+import { decodePageToken, type PageToken } from "./page-token.ts";
 import type { Parameter } from "./query-string.ts";
 
 export interface ListQuery {

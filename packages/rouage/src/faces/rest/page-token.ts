@@ -43,12 +43,6 @@ export function decodePageToken(token: string, sort: readonly Sort[]): PageToken
   return n === undefined ? { after } : { after, nonce: n };
 }
 
-/** The order with the tie-break that every list has. */
-export function completeSort(sort: readonly Sort[]): readonly Sort[] {
-  if (sort.some(({ field }) => field === "last_modified")) return sort;
-  return [...sort, { field: "last_modified", direction: "descending" }];
-}
-
 const deepestToken = 64;
 const encoder = new TextEncoder();
 const decoder = new TextDecoder("utf-8", { fatal: true });

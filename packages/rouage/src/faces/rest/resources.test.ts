@@ -264,7 +264,13 @@ test("§1.6 HEAD of a list counts in Total-Objects and Total-Records; GET does n
 test("§1.7 Next-Page is absolute, keeps the query, and leads through every object exactly once", async () => {
   const face = await kittenFace({ settings: { paginate_by: 2 } });
   for (const name of ["a", "b", "c", "d", "e"]) await create(face, { name, weight: name < "c" ? 1 : 2 });
-  for (const query of ["_sort=name", "_sort=-weight&_x=%20y", "min_weight=0&_limit=1"]) {
+  for (const query of [
+    "_sort=name",
+    "_sort=-weight&_x=%20y",
+    "min_weight=0&_limit=1",
+    "_sort=id",
+    "_sort=-weight,-id",
+  ]) {
     let url: string | undefined = `/v1/kittens?${query}`;
     const seen: string[] = [];
     while (url !== undefined) {
