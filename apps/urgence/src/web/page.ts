@@ -297,7 +297,8 @@ async function serve({ deps, known, jar, access, handler, bodyLimit }: Serving, 
       return toSignIn();
     }
     const { status, wait } = failure(error);
-    if (status >= 500) incoming.log.error({ err: error, path: request.url.split("?", 1)[0] }, "a page failed");
+    // Without the path, which may be a card's secret; the request's own line has its pattern. A client that went away is no fault.
+    if (status >= 500 && !request.signal.aborted) incoming.log.error({ err: error }, "a page failed");
     const view = render(errorView(dictionaries[language], { status, requestId, wait }));
     return wait === undefined
       ? view

@@ -112,7 +112,7 @@ export async function filesWith(folder: string, text: string): Promise<readonly 
   for (const entry of await readdir(folder, { recursive: true, withFileTypes: true })) {
     if (!entry.isFile()) continue;
     const path = join(entry.parentPath, entry.name);
-    const bytes = await readFile(path);
+    const bytes = await readIfThere(path);
     if (needles.some((needle) => bytes.includes(needle))) found.push(path);
   }
   return found;
@@ -193,11 +193,20 @@ async function mailsTo(folder: string, address: string): Promise<readonly string
   const names = await readdir(folder).catch(() => []);
   const texts: string[] = [];
   for (const name of names.filter((entry) => entry.endsWith(".eml")).sort()) {
-    // Erased between the listing and the reading.
-    const bytes = await readFile(join(folder, name)).catch(() => undefined);
-    if (bytes === undefined) continue;
+    const bytes = await readIfThere(join(folder, name));
+    if (bytes.length === 0) continue;
     const mail = await PostalMime.parse(bytes);
     if (mail.to?.some((recipient) => recipient.address === address)) texts.push(mail.text ?? "");
   }
   return texts;
+}
+
+/** Empty when it was renamed or erased between the listing and the reading. */
+async function readIfThere(path: string): Promise<Buffer> {
+  try {
+    return await readFile(path);
+  } catch (error) {
+    if (error instanceof Error && "code" in error && error.code === "ENOENT") return Buffer.alloc(0);
+    throw error;
+  }
 }

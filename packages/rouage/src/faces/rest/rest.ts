@@ -60,6 +60,8 @@ export interface RestFace {
   handle(request: HttpRequest): Promise<HttpResponse>;
   /** Everything served, with version prefix and `{name}` parameters. */
   readonly paths: readonly { readonly method: string; readonly path: string }[];
+  /** What each handler serves, by the name that logs and metrics show. */
+  readonly handlers: readonly { readonly name: string; readonly method: string; readonly path: string }[];
   /** Requests being answered. */
   running(): number;
 }
@@ -123,6 +125,7 @@ export function createRestFace(parts: RestFaceParts): RestFace {
     paths: endpoints
       .filter(({ enabled, method }) => enabled && method !== "HEAD")
       .map(({ method, path }) => ({ method, path })),
+    handlers: endpoints.map(({ name, method, path }) => ({ name, method, path })),
     running: limits.running,
   };
 
@@ -231,7 +234,8 @@ export function createRestFace(parts: RestFaceParts): RestFace {
 
   function asServiceError(exchange: Exchange, thrown: unknown): ServiceError {
     if (ServiceError.is(thrown)) {
-      if (thrown.kind.status >= 500 && thrown.cause !== undefined)
+      // What fails because its client went away is nobody's fault.
+      if (thrown.kind.status >= 500 && thrown.cause !== undefined && !exchange.request.signal.aborted)
         exchange.log.error({ err: thrown.cause, errno: thrown.kind.errno }, thrown.message);
       return thrown;
     }
