@@ -220,8 +220,19 @@ const mostViolations = 100;
 
 function violationMessage({ location, name, description }: Violation): string {
   if (name === null) return `${location}: ${description}`;
-  return description.includes(name) ? description : `${name} in ${location}: ${description}`;
+  return mentions(description, name) ? description : `${name} in ${location}: ${description}`;
 }
+
+/** As a word of its own: a parameter called `q` is not named by "Required". */
+function mentions(description: string, name: string): boolean {
+  if (name === "") return false;
+  for (let at = description.indexOf(name); at >= 0; at = description.indexOf(name, at + 1)) {
+    if (!wordPart.test(description[at - 1] ?? " ") && !wordPart.test(description[at + name.length] ?? " ")) return true;
+  }
+  return false;
+}
+
+const wordPart = /[\w-]/;
 
 function compareNames(a: string | null, b: string | null): number {
   if (a === b) return 0;

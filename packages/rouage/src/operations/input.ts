@@ -66,7 +66,14 @@ export function inputOf(plan: Plan, visibility: Visibility): Input {
     for (const key of Object.keys(fields)) {
       const value = fields[key];
       if (value === undefined) continue;
-      if (shape.known.has(key) || shape.unknownFields === "keep") define(next, key, value);
+      if (key === "deleted" && shape.unknownFields === "keep")
+        violations.push({
+          location: "body",
+          name: key,
+          description: "deleted is reserved for tombstones",
+          code: "field-name",
+        });
+      else if (shape.known.has(key) || shape.unknownFields === "keep") define(next, key, value);
       else if (shape.unknownFields === "reject") {
         if (previous !== undefined && Object.hasOwn(previous, key) && isSame(previous[key], value))
           define(next, key, value);

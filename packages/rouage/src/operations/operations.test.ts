@@ -529,6 +529,10 @@ describe("fields", () => {
       if (unknownFields === "drop") return;
       const unfit = await failure(() => create('{"a": {"__proto__": 1}, "b": "\\u0000", "__proto__": 3}'));
       assert.deepEqual(violations(unfit), ["body null field-name", "body a field-name", "body b invalid-character"]);
+      const beyond = await failure(() => create('{"a": 1e400}'));
+      assert.deepEqual(violations(beyond), ["body a number-range"]);
+      const disguised = await failure(() => create('{"deleted": true}'));
+      assert.deepEqual(violations(disguised), ["body deleted field-name"]);
     });
 });
 

@@ -3,11 +3,12 @@ import type { Violation } from "../errors.ts";
 import { maxViolations } from "./validator.ts";
 
 /**
- * Null bytes, lone surrogates and `__proto__` keys of an object.
+ * Null bytes, lone surrogates, `__proto__` keys, and numbers beyond those of JavaScript (JSON.parse reads 1e400 as Infinity).
  * @param text the object as `JSON.stringify` wrote it: only then does a look at the text tell that the object is clean
  */
 export function textViolations(text: string, object: unknown): Violation[] {
-  if (!text.includes("\\u") && !text.includes('"__proto__"')) return [];
+  // A number that is none is written as null.
+  if (!text.includes("\\u") && !text.includes('"__proto__"') && !text.includes("null")) return [];
   const violations: Violation[] = [];
   walk(object, [], violations);
   return violations;
@@ -17,17 +18,14 @@ function walk(value: unknown, path: readonly string[], violations: Violation[]):
   if (violations.length >= maxViolations) return;
   if (typeof value === "string") {
     if (!isCarryable(value)) violations.push(invalidCharacter(path));
+  } else if (typeof value === "number") {
+    if (!Number.isFinite(value)) violations.push(at(path, "Is beyond the numbers that can be stored", "number-range"));
   } else if (Array.isArray(value)) {
     for (const [index, item] of value.entries()) walk(item, [...path, String(index)], violations);
   } else if (typeof value === "object" && value !== null) {
     for (const [key, inner] of Object.entries(value)) {
       if (key === "__proto__" || !isCarryable(key))
-        violations.push({
-          location: "body",
-          name: path.length === 0 ? null : path.join("."),
-          description: "Has a field whose name is not allowed",
-          code: "field-name",
-        });
+        violations.push(at(path, "Has a field whose name is not allowed", "field-name"));
       else walk(inner, [...path, key], violations);
     }
   }
@@ -38,13 +36,11 @@ function isCarryable(text: string): boolean {
 }
 
 function invalidCharacter(path: readonly string[]): Violation {
-  const name = path.length === 0 ? null : path.join(".");
-  return {
-    location: "body",
-    name,
-    description: "Contains a character that cannot be stored (0x00 or half of a surrogate pair)",
-    code: "invalid-character",
-  };
+  return at(path, "Contains a character that cannot be stored (0x00 or half of a surrogate pair)", "invalid-character");
+}
+
+function at(path: readonly string[], description: string, code: string): Violation {
+  return { location: "body", name: path.length === 0 ? null : path.join("."), description, code };
 }
 
 /** True when objects and arrays nest no deeper than `limit`; looks no deeper itself. */

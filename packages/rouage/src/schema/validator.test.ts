@@ -148,9 +148,13 @@ describe("text that cannot be stored", () => {
     assert.deepEqual(of({ a: "half \ud800" }), ["a invalid-character"]);
     assert.deepEqual(of(JSON.parse('{"a": {"__proto__": 1}}')), ["a field-name"]);
     assert.deepEqual(of({ "bad\0key": 1 }), ["null field-name"]);
+    assert.deepEqual(of(JSON.parse('{"a": [1e400, null, -1e400]}')), ["a.0 number-range", "a.2 number-range"]);
   });
 
   test("is not seen in text that only looks like it", () => {
-    assert.deepEqual(of({ a: "a backslash \\u0000", b: "tab\u0001", c: 'the name "__proto__"', d: "😀" }), []);
+    assert.deepEqual(
+      of({ a: "a backslash \\u0000", b: "tab\u0001", c: 'the name "__proto__"', d: "😀", e: "null", f: null }),
+      [],
+    );
   });
 });

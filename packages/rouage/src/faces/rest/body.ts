@@ -28,6 +28,8 @@ export async function readJson(
   types: readonly string[],
   limits: BodyLimits,
 ): Promise<JsonBody | undefined> {
+  const coding = exchange.request.header("content-encoding");
+  if (coding !== undefined && coding !== "" && coding.toLowerCase() !== "identity") throw encoded();
   const type = mediaTypeOf(exchange);
   const length = contentLength(exchange);
   if (type !== undefined && length !== 0 && !types.includes(type)) {
@@ -88,6 +90,19 @@ export function unsupported(types: readonly string[]): ServiceError {
       code: "media-type",
     },
   ]);
+}
+
+/** Compressed bodies are not read: their size would be known too late. `Accept-Encoding` says so (RFC 9110 §12.5.3). */
+function encoded(): ServiceError {
+  const { message, details = [] } = violationError("unsupported-media-type", [
+    {
+      location: "header",
+      name: "Content-Encoding",
+      description: "Content-Encoding header should be identity",
+      code: "content-encoding",
+    },
+  ]);
+  return new ServiceError("unsupported-media-type", { message, details, headers: { "accept-encoding": "identity" } });
 }
 
 const decoder = new TextDecoder("utf-8", { fatal: true });

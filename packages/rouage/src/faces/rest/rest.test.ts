@@ -193,6 +193,12 @@ test("§1.1 an unsupported Content-Type is 415 errno 107; none is taken as JSON"
   ])
     assert.equal((await post(type)).status, 200, String(type));
   assert.equal((await post("application/json; charset=iso-8859-1")).status, 415);
+  const packed = (coding: string) =>
+    call(face, "POST", "/v1/x", { body: { a: 1 }, headers: { "content-encoding": coding } });
+  assert.equal((await packed("identity")).status, 200);
+  const { status, headers, json } = await packed("gzip");
+  assert.deepEqual([status, headers["accept-encoding"]], [415, "identity"]);
+  assert.equal(json.message, "Content-Encoding header should be identity");
 });
 
 test("§1.4 a body that is no JSON, no UTF-8, too large or too deep is refused", async () => {
