@@ -2,11 +2,12 @@
 import type { Dictionary } from "./i18n/dictionary.ts";
 import { en } from "./i18n/en.ts";
 import { fr } from "./i18n/fr.ts";
+import { withFrenchSpaces } from "./i18n/typography.ts";
 
 export const languages = ["fr", "en"] as const;
 export type Language = (typeof languages)[number];
 
-export const dictionaries: Readonly<Record<Language, Dictionary>> = { en, fr };
+export const dictionaries: Readonly<Record<Language, Dictionary>> = { en, fr: withFrenchSpaces(fr) };
 
 export interface LanguageSources {
   /** `?lang=`: an explicit choice, which wins over everything. */

@@ -14,6 +14,7 @@ import {
 } from "../../services/profiles/schema.ts";
 import { en } from "./en.ts";
 import { fr } from "./fr.ts";
+import { withFrenchSpaces } from "./typography.ts";
 
 function texts(value: unknown, path = ""): Map<string, string> {
   const found = new Map<string, string>();
@@ -86,4 +87,9 @@ test("every choice, section, reason and alert has words", () => {
 
 test("French typography: a space stands before double punctuation", () => {
   for (const [key, text] of texts(fr)) assert.doesNotMatch(text, /[a-zéèêàç][;:!?](\s|$)/, key);
+});
+
+test("no line of French begins with punctuation", () => {
+  for (const [key, text] of texts(withFrenchSpaces(fr))) assert.doesNotMatch(text, / [:;!?»]|« /, key);
+  assert.equal(withFrenchSpaces(fr).view.updated("10:20 « x »"), "Profil mis à jour le 10:20 «\u00a0x\u00a0»");
 });

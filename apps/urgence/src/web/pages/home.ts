@@ -33,7 +33,7 @@ async function home(page: SignedIn) {
 <h2 id="progress-title">${t.home.complete(answered, parts.length)}</h2>
 <progress max="${parts.length}" value="${answered}" aria-labelledby="progress-title"></progress>
 ${missing.length === 0 && stale.length === 0 ? html`<p>${t.home.allDone}</p>` : empty}
-${open === undefined ? empty : html`<p>${linkButton(guidePath(open), answered === 0 ? t.home.start : t.home.goOn, { icon: "pen" })}</p><p class="hint">${t.home.startText}</p>`}
+${open === undefined ? empty : html`<p>${linkButton(guidePath(open), answered === 0 ? t.home.start : t.home.goOn, { icon: "pen" })}</p>${answered === 0 ? html`<p class="hint">${t.home.startText}</p>` : empty}`}
 ${missing.length === 0 ? empty : html`<h3>${t.home.missing}</h3><ul class="chips">${missing.map((section) => chip(section, asked, t))}</ul>`}
 ${stale.length === 0 ? empty : stillTrue(page, stale)}
 </section>

@@ -85,10 +85,11 @@ async function view(page: SignedIn, errors: FieldErrors) {
   const { t, csrf, form } = page;
   const last = readPosition(await page.api.find("positions", "/v1/me/positions/latest"));
   const words = t.position;
-  const body = html`<h1>${words.title}</h1>${errorSummary(t, errors)}<p class="lead">${words.lead}</p>
+  const body = html`<h1>${words.title}</h1>${errorSummary(t, errors)}
 <div class="card locate" data-locate hidden data-locating="${words.locating}" data-sending="${words.sending}" data-denied="${words.denied}" data-unavailable="${words.unavailable}" data-retrying="${words.retrying}" data-arrived="${words.arrived}" data-refused="${words.refused}">
 <button type="button" class="primary big">${icon("position")}<span>${words.button}</span></button>
 <p role="status" aria-live="polite"></p></div>
+<p class="muted">${words.lead}</p>
 <section class="card" aria-labelledby="last"><h2 id="last">${words.last}</h2>
 ${last === undefined ? html`<p class="muted">${words.none}</p>` : positionBody(last, page)}
 ${last === undefined ? empty : html`<p><a href="/me/positions">${words.all}</a></p>`}

@@ -40,7 +40,7 @@ ${postForm(
   html`<p class="actions">${button(label, { name: "action", value: "save" })}<a class="button secondary" href="${leave}">${guided ? t.form.skip : t.form.cancel}</a></p>`,
 )}`;
   const failed = changed === undefined ? failing(errors) : { status: 409, failed: true };
-  return page.view({ title: words.title, body, section: "profile", ...failed });
+  return page.view({ title: words.title, body, section: "profile", compact: guided, ...failed });
 }
 
 /** What is saved now, beside the form with what was typed: nothing is lost, and nothing overwritten unseen. */

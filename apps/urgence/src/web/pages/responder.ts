@@ -137,6 +137,7 @@ ${postForm(
       required: true,
       maxLength: 300,
       className: "large",
+      autofocus: Object.keys(errors).length === 0,
     },
     errors,
   ),
