@@ -13,6 +13,7 @@ import type { HttpRequest, HttpResponse } from "./http.ts";
 import { errorResponse } from "./runtime/error-response.ts";
 import type { HealthState, Service } from "./service.ts";
 import { readServiceSettings, type Settings } from "./settings.ts";
+import { startExporters } from "./telemetry/exporters.ts";
 import type { CheckResult, HealthReport } from "./telemetry/health.ts";
 import { jsonLogger } from "./telemetry/json-log.ts";
 import type { Logger } from "./telemetry/log.ts";
@@ -119,6 +120,11 @@ export function compose(options: ComposeOptions): Door {
     }
     return place === undefined ? face.handle(request) : place.handle(request);
   };
+  const stopExporters = startExporters({
+    ...{ name, version, settings, clock, log, metrics: own },
+    further: processMetrics,
+    handlers: face.handlers,
+  });
   let stopped: Promise<void> | undefined;
   const door: Door = {
     name,
@@ -138,6 +144,7 @@ export function compose(options: ComposeOptions): Door {
     stop: (timeoutMs = settings.stop_timeout_seconds * 1000) => {
       door.drain();
       stopped ??= stopAll(services, timeoutMs).finally(async () => {
+        await stopExporters(longestLastExportMs);
         monitor[Symbol.dispose]();
         await log.flush?.();
       });
@@ -147,6 +154,9 @@ export function compose(options: ComposeOptions): Door {
   };
   return door;
 }
+
+/** The door has no requests of its own to wait for: its last values get a second. */
+const longestLastExportMs = 1000;
 
 function refuseSameNames(services: readonly Service[]): void {
   const seen = new Set<string>();

@@ -65,6 +65,14 @@ export interface Settings {
   readonly metrics_enabled: boolean;
   /** A port of its own for `/metrics`; undefined: the public port. */
   readonly metrics_port: number | undefined;
+  /** How often metrics are sent to the two below. */
+  readonly metrics_export_seconds: number;
+  /** StatsD server: `udp://host:port`. */
+  readonly statsd_url: string | undefined;
+  /** Where an OpenTelemetry collector takes metrics. */
+  readonly otlp_url: string | undefined;
+  /** Name of the environment in exported metrics. */
+  readonly deployment_environment: string;
 }
 
 /**

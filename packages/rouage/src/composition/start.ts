@@ -10,6 +10,7 @@ import type { Service, ServiceContext, ServiceDeclaration, StartOptions } from "
 import { readServiceSettings, type Settings } from "../settings.ts";
 import { openStorage } from "../storage/open.ts";
 import type { Storage } from "../storage/storage.ts";
+import { startExporters } from "../telemetry/exporters.ts";
 import { createHealth, type Health } from "../telemetry/health.ts";
 import { jsonLogger } from "../telemetry/json-log.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
@@ -113,6 +114,11 @@ export async function startService(declaration: ServiceDeclaration, options: Sta
     registerServiceMetrics(metrics, face.running);
 
     const stopTasks = await startTasks(options.tasks === false ? [] : (declaration.tasks ?? []), context);
+    const stopExporters = startExporters({
+      ...{ name, version, settings, clock, log, metrics },
+      further: processMetrics,
+      handlers: face.handlers,
+    });
     let stopped: Promise<void> | undefined;
     const service: Service = {
       name,
@@ -145,6 +151,7 @@ export async function startService(declaration: ServiceDeclaration, options: Sta
       await idle(face.running, rest);
       stopping.abort();
       await stopTasks(rest());
+      await stopExporters(rest());
       await release();
       await log.flush?.();
     }

@@ -150,4 +150,24 @@ export const settingsSchema = Type.Object({
         "Port of its own for `/metrics`, on `host`; the public port then answers 404. Without it, `/metrics` is served on the public port.",
     }),
   ),
+  metrics_export_seconds: seconds(10, "How often metrics are sent to `statsd_url` and `otlp_url`.", 0.1),
+  statsd_url: Type.Optional(
+    Type.String({
+      pattern: "^udp://[^/?#@\\s]+:\\d{1,5}$",
+      description:
+        "StatsD server that metrics are sent to, `udp://HOST:PORT`, under names `environment.host.service.group.segment.outcome`.",
+    }),
+  ),
+  otlp_url: Type.Optional(
+    Type.String({
+      pattern: "^https?://[^@\\s]+$",
+      description:
+        "OpenTelemetry collector that metrics are sent to as OTLP/HTTP in JSON: the whole URL, such as `http://collector:4318/v1/metrics`.",
+    }),
+  ),
+  deployment_environment: Type.String({
+    pattern: "^[A-Za-z0-9_-]{1,64}$",
+    default: "development",
+    description: "Name of the environment in exported metrics, such as `production`.",
+  }),
 });

@@ -1,5 +1,5 @@
 /** Metrics in memory, read as Prometheus text: https://prometheus.io/docs/instrumenting/exposition_formats/ (0.0.4). */
-import type { Counter, Histogram, Labels, Metrics } from "./metrics.ts";
+import type { Counter, Histogram, Labels, MetricFamily, MetricSeries, Metrics } from "./metrics.ts";
 
 /** Upper bounds in seconds, from 1 ms to 10 s: quantiles 0.5, 0.9 and 0.99 of usual answers fall between narrow ones. */
 export const durationBuckets: readonly number[] = [
@@ -33,16 +33,18 @@ export function createMetrics(labels: Labels = {}): Metrics {
     return made;
   }
 
-  function series<T extends Series>(of: Family, own: Labels | undefined, make: (key: string) => T): T {
-    let key = labelText({ ...labels, ...own });
+  function series<T extends Series>(of: Family, own: Labels | undefined, make: (key: string, all: Labels) => T): T {
+    let all: Labels = { ...labels, ...own };
+    let key = labelText(all);
     let found = of.series.get(key);
     if (found === undefined) {
       if (of.series.size >= maximumSeries) {
-        key = labelText({ ...labels, overflow: "true" });
+        all = { ...labels, overflow: "true" };
+        key = labelText(all);
         found = of.series.get(key);
       }
       if (found === undefined) {
-        found = make(key);
+        found = make(key, all);
         of.series.set(key, found);
       }
     }
@@ -50,13 +52,17 @@ export function createMetrics(labels: Labels = {}): Metrics {
   }
 
   return {
-    counter: (name, help, own) => series(family(name, help, "counter"), own, (key) => counter(name, key)),
+    counter: (name, help, own) => series(family(name, help, "counter"), own, (key, all) => counter(name, key, all)),
     histogram: (name, help, own, buckets = durationBuckets) =>
-      series(family(name, help, "histogram"), own, (key) => histogram(name, key, buckets)),
+      series(family(name, help, "histogram"), own, (key, all) => histogram(name, key, all, buckets)),
     gauge: (name, help, read, own) => {
       const of = family(name, help, "gauge");
-      const key = labelText({ ...labels, ...own });
-      of.series.set(key, { text: () => `${name}${braces(key)} ${number(read())}\n` });
+      const all = { ...labels, ...own };
+      const key = labelText(all);
+      of.series.set(key, {
+        text: () => `${name}${braces(key)} ${number(read())}\n`,
+        values: () => ({ kind: "value", labels: all, value: read() }),
+      });
     },
     expose: () => {
       let text = "";
@@ -66,6 +72,10 @@ export function createMetrics(labels: Labels = {}): Metrics {
       }
       return text;
     },
+    collect: () =>
+      [...families.values()].map(({ name, help, type, series: all }): MetricFamily => {
+        return { name, help, type, series: [...all.values()].map((one) => one.values()) };
+      }),
   };
 }
 
@@ -75,6 +85,7 @@ export const noMetrics: Metrics = {
   histogram: () => ({ observe() {} }),
   gauge() {},
   expose: () => "",
+  collect: () => [],
 };
 
 /** Several expositions as one: each family once, each series once (the first wins). */
@@ -108,6 +119,7 @@ export function mergeExpositions(texts: readonly string[]): string {
 
 interface Series {
   text(): string;
+  values(): MetricSeries;
 }
 
 interface Family {
@@ -117,7 +129,7 @@ interface Family {
   readonly series: Map<string, Series>;
 }
 
-function counter(name: string, key: string): Counter & Series {
+function counter(name: string, key: string, labels: Labels): Counter & Series {
   let total = 0;
   return {
     add: (value = 1) => {
@@ -125,10 +137,11 @@ function counter(name: string, key: string): Counter & Series {
       if (value >= 0) total += value;
     },
     text: () => `${name}${braces(key)} ${number(total)}\n`,
+    values: () => ({ kind: "value", labels, value: total }),
   };
 }
 
-function histogram(name: string, key: string, bounds: readonly number[]): Histogram & Series {
+function histogram(name: string, key: string, labels: Labels, bounds: readonly number[]): Histogram & Series {
   const sorted = Float64Array.from(bounds).sort();
   const counts = new Float64Array(sorted.length + 1);
   let sum = 0;
@@ -141,6 +154,7 @@ function histogram(name: string, key: string, bounds: readonly number[]): Histog
       counts[index] = (counts[index] ?? 0) + 1;
       sum += value;
     },
+    values: () => ({ kind: "distribution", labels, bounds: [...sorted], counts: [...counts], sum }),
     text: () => {
       let text = "";
       let cumulative = 0;

@@ -82,6 +82,7 @@ export const noMetrics: Metrics = {
   histogram: () => ({ observe() {} }),
   gauge() {},
   expose: () => "",
+  collect: () => [],
 };
 
 /** A logger that keeps its lines. */

@@ -604,6 +604,7 @@ test("T2 each handler counts its calls by outcome and observes durations", async
       histogram: (name, _help, labels) => ({ observe: () => count(name, labels)() }),
       gauge() {},
       expose: () => "",
+      collect: () => [],
     },
     routes: [
       ping,
