@@ -136,6 +136,21 @@ test("grant gives a role that counts at the next sign-in with the second factor;
   assert.match(nobody.stderr, /no account has this e-mail address/);
 });
 
+test("reset-mfa gets a responder back in who lost authenticator and recovery codes, and tells them; the server notices at once", async () => {
+  await using application = await startApplication();
+  const rescuer = await responder(application);
+  assert.match(await application.command("reset-mfa", rescuer.email), /is off/);
+  const refused = async () => (await send(application, "GET", "/v1/me", { token: rescuer.token })).status === 401;
+  await until(refused, "the session to end");
+  const { token } = await signIn(application, rescuer);
+  assert.deepEqual(claimsOf(token).roles, ["person", "mfa-pending"], "the role waits for a new second factor");
+  const told = async () =>
+    (await application.mails(rescuer.email)).some((text) => /second facteur|deux étapes/.test(text));
+  await application.end("SIGTERM");
+  await application.start();
+  await until(told, "the mail");
+});
+
 test("keys lists what there is; after a rotation the tokens issued before go on working, and new ones have the new key", async () => {
   await using application = await startApplication();
   const person = await member(application);
