@@ -36,6 +36,7 @@ export {
 } from "./operations/access.ts";
 export type { OperationContext } from "./operations/context.ts";
 export type { ResourceOperations } from "./operations/operations.ts";
+export { type Correlated, correlationHeaders, type TraceContext } from "./operations/trace.ts";
 export { anonymous, type Principal } from "./principal.ts";
 export {
   type Access,

@@ -5,10 +5,11 @@ import { join } from "node:path";
 import { describe, type TestContext, test } from "node:test";
 import { manualClock } from "../clock.ts";
 import { ServiceError } from "../errors.ts";
+import { correlationHeaders } from "../operations/trace.ts";
 import { memoryStorage } from "../storage/memory.ts";
 import { openStorage } from "../storage/open.ts";
 import type { Change, LogEntry, Storage } from "../storage/storage.ts";
-import { silentLogger } from "../telemetry/log.ts";
+import { type Logger, silentLogger } from "../telemetry/log.ts";
 import { createMetrics } from "../telemetry/registry.ts";
 import { type ConsumerHost, type ConsumerOptions, consume, deadLetters } from "./consumer.ts";
 
@@ -77,6 +78,50 @@ async function letters(storage: Storage) {
 }
 
 describe("a consumer", () => {
+  test("T1 handlers, their log lines and their commits keep request id and trace of what caused the entry", async (t) => {
+    const storage = await store(t);
+    const source = await store(t);
+    const traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    const lines: object[] = [];
+    const log = (bound: object): Logger => ({
+      ...silentLogger,
+      warn: (fields, message) => void lines.push({ ...bound, ...fields, message }),
+      child: (fields) => log({ ...bound, ...fields }),
+    });
+    const sent: Record<string, string>[] = [];
+    const { resolve: done, promise } = Promise.withResolvers<void>();
+    const stop = await consume({
+      name: "test",
+      source,
+      wait: async () => {},
+      handle: async (entry, context) => {
+        if (context.attempt === 1 && entry.id === "a") throw new Error("once");
+        sent.push(correlationHeaders(context));
+        await context.commit([thing(`copy-${entry.id}`)]);
+        if (entry.id === "b") done();
+      },
+    }).start({ ...host(storage), log: log({}) });
+    t.after(stop);
+    await source.commit([thing("a")], { requestId: "r-1", traceparent });
+    await source.commit([thing("b")]);
+    await promise;
+    await stop();
+    assert.equal(sent[0]?.["x-request-id"], "r-1");
+    assert.match(sent[0]?.traceparent ?? "", /^00-0af7651916cd43dd8448eb211c80319c-/);
+    assert.match(sent[1]?.["x-request-id"] ?? "", /^[0-9a-f-]{36}$/);
+    const { err: _, ...line } = lines[0] as Record<string, unknown>;
+    assert.deepEqual(line, {
+      consumer: "test",
+      rid: "r-1",
+      trace: "0af7651916cd43dd8448eb211c80319c",
+      position: 1,
+      attempt: 1,
+      message: "entry failed, will be tried again",
+    });
+    const [copy] = await Array.fromAsync(storage.log({ resources: ["things"] }));
+    assert.deepEqual([copy?.requestId, copy?.traceparent], ["r-1", traceparent]);
+  });
+
   test("handles what was in the log before and what comes later, in order", async (t) => {
     const source = await store(t);
     await source.commit([thing("a"), thing("b")]);

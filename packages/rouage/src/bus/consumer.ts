@@ -5,11 +5,13 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { type ErrorCode, ServiceError } from "../errors.ts";
 import type { JsonObject } from "../json.ts";
+import { parseTraceparent, type TraceContext } from "../operations/trace.ts";
 import type { BackgroundTask, ServiceContext } from "../service-declaration.ts";
 import {
   type Change,
   type ChangeResult,
   CommitConflict,
+  type CommitContext,
   type LogEntry,
   type LogQuery,
   parseEntry,
@@ -23,6 +25,10 @@ export interface ConsumeContext {
   readonly signal: AbortSignal;
   /** 1 for the first try of this entry. */
   readonly attempt: number;
+  /** Correlation of the request that caused the entry; the consumer's own commits keep it. */
+  readonly requestId: string;
+  readonly trace?: TraceContext | undefined;
+  /** Its lines say the request id and the trace. */
   readonly log: Logger;
   /**
    * Commits the consumer's own changes to its store together with its position: both or none, so that the entry takes effect
@@ -182,6 +188,10 @@ function createRun({ options, store, host, log, signal }: Run): () => Promise<vo
 
   async function work(entry: LogEntry, place: Place): Promise<void> {
     const errors: DeadLetter["failures"][number][] = [];
+    const { requestId = crypto.randomUUID(), traceparent } = entry;
+    const trace = traceparent === undefined ? undefined : { traceparent };
+    const correlation = { requestId, ...trace };
+    const ownLog = log.child({ rid: requestId, ...traceField(traceparent) });
     let counted = 0;
     for (let attempt = 1; !signal.aborted; attempt++) {
       let isCommitted = false;
@@ -189,10 +199,12 @@ function createRun({ options, store, host, log, signal }: Run): () => Promise<vo
         await options.handle(entry, {
           signal,
           attempt,
-          log,
+          requestId,
+          trace,
+          log: ownLog,
           commit: async (changes) => {
             if (isCommitted) throw new Error("the position of this entry is committed already");
-            const results = await commit(place, entry.position, changes);
+            const results = await commit(place, entry.position, changes, correlation);
             isCommitted = true;
             return results.slice(0, changes.length);
           },
@@ -205,7 +217,7 @@ function createRun({ options, store, host, log, signal }: Run): () => Promise<vo
         failed.add();
         if (isCommitted) {
           // The effect and the position are durable: trying again would be a second effect.
-          log.error({ err: error, position: entry.position }, "consumer failed behind its commit");
+          ownLog.error({ err: error, position: entry.position }, "consumer failed behind its commit");
           return;
         }
         if (signal.aborted) return;
@@ -214,24 +226,29 @@ function createRun({ options, store, host, log, signal }: Run): () => Promise<vo
         if (errors.length > keptFailures) errors.shift();
         if (counted >= attempts) {
           await bury(entry, place, errors);
-          log.error({ err: error, position: entry.position, attempts: attempt }, "entry moved to the dead letters");
+          ownLog.error({ err: error, position: entry.position, attempts: attempt }, "entry moved to the dead letters");
           dead.add();
           return;
         }
-        log.warn({ err: error, position: entry.position, attempt }, "entry failed, will be tried again");
+        ownLog.warn({ err: error, position: entry.position, attempt }, "entry failed, will be tried again");
         await pause(attempt);
       }
     }
   }
 
-  async function commit(place: Place, to: number, changes: readonly Change[]): Promise<readonly ChangeResult[]> {
+  async function commit(
+    place: Place,
+    to: number,
+    changes: readonly Change[],
+    correlation?: CommitContext,
+  ): Promise<readonly ChangeResult[]> {
     const expect =
       place.revision === undefined
         ? ({ kind: "absent" } as const)
         : ({ kind: "revision", revision: place.revision } as const);
     const own: Change = { kind: "put", key, body: JSON.stringify({ position: to }), expect, logBody: false };
     try {
-      const results = await store.commit([...changes, own]);
+      const results = await store.commit([...changes, own], correlation);
       const last = results.at(-1);
       if (last?.kind === "created" || last?.kind === "updated") place.revision = last.object.revision;
       place.position = to;
@@ -282,6 +299,11 @@ class Superseded extends Error {
   constructor(name: string) {
     super(`another instance of consumer ${name} is at work on the same store`);
   }
+}
+
+function traceField(traceparent: string | undefined): object {
+  const trace = parseTraceparent(traceparent)?.traceId;
+  return trace === undefined ? {} : { trace };
 }
 
 async function waitFor(ms: number, signal: AbortSignal): Promise<void> {

@@ -177,6 +177,7 @@ export function expectationOf(live: StoredObject | undefined): Expectation {
   return live === undefined ? { kind: "absent" } : { kind: "revision", revision: live.revision };
 }
 
-export function commitContext({ principal, requestId }: OperationContext): CommitContext {
-  return principal.id === undefined ? { requestId } : { principal: principal.id, requestId };
+export function commitContext({ principal, requestId, trace }: OperationContext): CommitContext {
+  const context = principal.id === undefined ? { requestId } : { principal: principal.id, requestId };
+  return trace === undefined ? context : { ...context, traceparent: trace.traceparent };
 }

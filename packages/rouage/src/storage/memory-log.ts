@@ -35,8 +35,8 @@ export function memoryLog(): MemoryLog {
       let blanked = 0;
       for (const [index, entry] of entries.entries()) {
         if (!covered(entry)) continue;
-        const { body, principal, requestId, ...rest } = entry;
-        if (body === undefined && principal === undefined && requestId === undefined) continue;
+        const { body, principal, requestId, traceparent, ...rest } = entry;
+        if ([body, principal, requestId, traceparent].every((value) => value === undefined)) continue;
         entries[index] = rest;
         blanked++;
       }

@@ -63,6 +63,7 @@ export function memoryStorage({ clock }: { readonly clock: Clock }): Storage {
         ...entry,
         ...(context.principal === undefined ? {} : { principal: context.principal }),
         ...(context.requestId === undefined ? {} : { requestId: context.requestId }),
+        ...(context.traceparent === undefined ? {} : { traceparent: context.traceparent }),
       });
     if (change.kind === "event") {
       const body = JSON.stringify(change.data);

@@ -98,6 +98,8 @@ export type Change =
 export interface CommitContext {
   readonly principal?: string;
   readonly requestId?: string;
+  /** W3C trace of the request. */
+  readonly traceparent?: string;
 }
 
 export type ChangeResult =
@@ -137,6 +139,7 @@ export interface LogEntry {
   readonly body?: string;
   readonly principal?: string;
   readonly requestId?: string;
+  readonly traceparent?: string;
 }
 
 export interface LogQuery {
@@ -165,7 +168,7 @@ export interface EraseCount {
   /** Live objects removed. */
   readonly objects: number;
   readonly tombstones: number;
-  /** Log entries whose body, principal and request id were blanked; the entries themselves stay, so positions keep their meaning. */
+  /** Log entries whose body, principal, request id and trace were blanked; the entries themselves stay, so positions keep their meaning. */
   readonly logEntries: number;
 }
 

@@ -2,6 +2,7 @@
 import type { Clock } from "../../clock.ts";
 import type { HttpBody, HttpRequest } from "../../http.ts";
 import type { OperationContext } from "../../operations/context.ts";
+import { continueTrace, type TraceContext } from "../../operations/trace.ts";
 import { anonymous, type Principal } from "../../principal.ts";
 import type { Logger, LogLevel } from "../../telemetry/log.ts";
 import type { Negotiated } from "./accept.ts";
@@ -48,6 +49,7 @@ export class Exchange implements OperationContext {
   #expiry: AbortController | undefined;
   #signal: AbortSignal | undefined;
   #expired: unknown;
+  #trace: TraceContext | undefined;
 
   constructor(request: HttpRequest, clock: Clock, log: Logger, negotiated: Negotiated) {
     this.request = request;
@@ -69,6 +71,13 @@ export class Exchange implements OperationContext {
     return this.#signal;
   }
 
+  /** Made when first asked for; most requests are in no trace. */
+  get trace(): TraceContext | undefined {
+    if (this.traceId === undefined) return undefined;
+    this.#trace ??= continueTrace(this.request.header("traceparent"), this.request.header("tracestate"));
+    return this.#trace;
+  }
+
   /** The deadline has passed: stops what still works on this request. */
   expire(reason: unknown): void {
     this.#expired = reason;
@@ -83,6 +92,9 @@ export class Exchange implements OperationContext {
       requestId: this.requestId,
       log: this.log,
       clock: this.clock,
+      get trace() {
+        return exchange.trace;
+      },
       get signal() {
         return exchange.signal;
       },

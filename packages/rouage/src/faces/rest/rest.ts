@@ -264,6 +264,8 @@ export function createRestFace(parts: RestFaceParts): RestFace {
       ...answer.headers,
       "x-request-id": exchange.requestId,
     };
+    const { trace } = exchange;
+    if (trace !== undefined) headers.traceparent = trace.traceparent;
     const origin = request.header("origin");
     if (origin !== undefined) {
       const { vary } = headers;

@@ -38,6 +38,9 @@ export function routeEndpoint(route: Route, settings: Settings, prefix: string):
       requestId: exchange.requestId,
       log: exchange.log,
       clock: exchange.clock,
+      get trace() {
+        return exchange.trace;
+      },
       get signal() {
         return exchange.signal;
       },

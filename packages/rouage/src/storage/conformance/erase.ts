@@ -6,7 +6,7 @@ export function eraseTests(open: ConformanceSubject): void {
   const mine = { ...things, parent: "/me" };
 
   storageTest(open, "erases one object: itself or its tombstone, and what the log keeps of it", async ({ storage }) => {
-    const context = { principal: "alice", requestId: "r1" };
+    const context = { principal: "alice", requestId: "r1", traceparent: "00-a-b-01" };
     await storage.commit([put(mine, "a", { n: 1 }), put(mine, "b", { n: 2 }), put(things, "a", { n: 3 })], context);
     await storage.commit([put(mine, "a", { n: 4 }), event({ ...mine, id: "a" }, "seen", { by: "x" })], context);
     const before = await Array.fromAsync(storage.log());
@@ -17,7 +17,7 @@ export function eraseTests(open: ConformanceSubject): void {
     assert.equal((await storage.get({ ...things, id: "a" }))?.kind, "object");
     const erased = before.map((entry) => {
       if (entry.parent !== "/me" || entry.id !== "a") return entry;
-      const { body: _body, principal: _principal, requestId: _requestId, ...rest } = entry;
+      const { body: _body, principal: _principal, requestId: _requestId, traceparent: _trace, ...rest } = entry;
       return rest;
     });
     assert.deepEqual(await Array.fromAsync(storage.log()), erased);

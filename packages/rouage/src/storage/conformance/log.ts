@@ -15,12 +15,12 @@ export function logTests(open: ConformanceSubject): void {
         event(key, "thing.seen", { by: "b" }),
         remove(things, "a"),
       ],
-      { principal: "alice", requestId: "r1" },
+      { principal: "alice", requestId: "r1", traceparent: "00-a-b-01" },
     );
     const [created, updated, , deleted] = results.map((result) =>
       "object" in result ? result.object.revision : "tombstone" in result ? result.tombstone.revision : 0,
     );
-    const common = { time: clock.now(), ...key, principal: "alice", requestId: "r1" };
+    const common = { time: clock.now(), ...key, principal: "alice", requestId: "r1", traceparent: "00-a-b-01" };
     const entries = await Array.fromAsync(storage.log());
     assert.deepEqual(
       entries.map(({ position: _, ...entry }) => entry),

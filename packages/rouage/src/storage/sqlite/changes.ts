@@ -38,7 +38,7 @@ export function changeWriter({ prepare }: Database, resourceOf: (name: string) =
   const deleteTombstone = prepare("DELETE FROM tombstones WHERE resource = ? AND parent = ? AND id = ?");
   const tombstoneAt = prepare("SELECT id FROM tombstones WHERE resource = ? AND parent = ? AND revision = ? LIMIT 2");
   const insertLog = prepare(
-    "INSERT INTO log (time, resource, parent, id, action, revision, type, body, principal, request_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    "INSERT INTO log (time, resource, parent, id, action, revision, type, body, principal, request_id, traceparent) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
   );
   const statements = new WeakMap<SqliteResource, TableStatements>();
 
@@ -72,6 +72,7 @@ export function changeWriter({ prepare }: Database, resourceOf: (name: string) =
       entry.body ?? null,
       context.principal ?? null,
       context.requestId ?? null,
+      context.traceparent ?? null,
     );
     return Number(lastInsertRowid);
   }

@@ -85,12 +85,12 @@ export function eraser({ path, database, changes, group, now }: EraserOptions): 
 
   async function blankLog(scope: EraseScope): Promise<number> {
     const { text, values } = inScope(scope, true);
-    const select = `SELECT position FROM log WHERE ${text} AND position > ? AND (body IS NOT NULL OR principal IS NOT NULL OR request_id IS NOT NULL) ORDER BY position LIMIT ${portion}`;
+    const select = `SELECT position FROM log WHERE ${text} AND position > ? AND (body IS NOT NULL OR principal IS NOT NULL OR request_id IS NOT NULL OR traceparent IS NOT NULL) ORDER BY position LIMIT ${portion}`;
     let from = 0;
     return repeat(() => {
       const rows = many(database.prepare(select), ...values, from);
       const blank = database.prepare(
-        "UPDATE log SET body = NULL, principal = NULL, request_id = NULL WHERE position = ?",
+        "UPDATE log SET body = NULL, principal = NULL, request_id = NULL, traceparent = NULL WHERE position = ?",
       );
       for (const [position] of rows) blank.run(position as number);
       from = (rows[rows.length - 1]?.[0] as number | undefined) ?? from;

@@ -13,7 +13,8 @@ export interface LogReaderOptions {
 
 /** Rows looked at in one go where no index leads to those asked for. */
 const window = 5_000;
-const columns = "position, time, resource, parent, id, action, revision, type, body, principal, request_id";
+const columns =
+  "position, time, resource, parent, id, action, revision, type, body, principal, request_id, traceparent";
 
 export async function* readLog(query: LogQuery, { database, news, closed }: LogReaderOptions): AsyncIterable<LogEntry> {
   const { after = 0, follow = false, reverse = false, signal } = query;
@@ -92,7 +93,7 @@ function selection({ resources, parent, id }: LogQuery): { text: string; values:
 }
 
 function logEntry(row: Row): LogEntry {
-  const [position, time, resource, parent, id, action, revision, type, body, principal, requestId] = row;
+  const [position, time, resource, parent, id, action, revision, type, body, principal, requestId, traceparent] = row;
   return {
     position: position as number,
     time: time as number,
@@ -105,5 +106,6 @@ function logEntry(row: Row): LogEntry {
     ...(body === null ? {} : { body: body as string }),
     ...(principal === null ? {} : { principal: principal as string }),
     ...(requestId === null ? {} : { requestId: requestId as string }),
+    ...(traceparent === null ? {} : { traceparent: traceparent as string }),
   };
 }

@@ -31,6 +31,8 @@ export const migrations: readonly Migration[] = [
     `),
   // History of one object, and what an erasure has to blank, without reading the whole log.
   (connection) => connection.exec("CREATE INDEX log_object ON log (resource, parent, id)"),
+  // The trace that an entry belongs to, for what is done because of it.
+  (connection) => connection.exec("ALTER TABLE log ADD COLUMN traceparent TEXT"),
 ];
 
 /**
