@@ -39,6 +39,16 @@ test("a call carries the service's own token, the body, the correlation id and t
   assert.deepEqual(body, { a: 1 });
 });
 
+test("a call may carry preconditions and another type of JSON, but no other identity", async () => {
+  const { registry } = setup((request) => Response.json(Object.fromEntries(request.headers)));
+  const headers = { "if-match": '"7"', "content-type": "application/merge-patch+json", authorization: "Bearer mine" };
+  const answer = await registry.callsFrom("web")("profiles", "PATCH", "/v1/me/profile", { body: {}, headers });
+  const sent = answer.body as Record<string, string>;
+  assert.equal(sent["if-match"], '"7"');
+  assert.equal(sent["content-type"], "application/merge-patch+json");
+  assert.equal(sent.authorization, "Bearer web-1");
+});
+
 test("a call on behalf of a user carries the user's token and needs none of its own", async () => {
   const { registry, minted } = setup((request) => Response.json(request.headers.get("authorization")));
   const answer = await registry.callsFrom("web")("profiles", "GET", "/v1/me/profile", { authorization: "Bearer user" });

@@ -15,7 +15,7 @@ export interface ServiceCallOptions {
   readonly requestId?: string;
   /** Network address of the person the call is made for; believed only from services. */
   readonly address?: string;
-  /** Further headers, such as preconditions; the ones above win. */
+  /** Further headers, such as preconditions or another type of JSON; the ones above win. */
   readonly headers?: Readonly<Record<string, string>>;
 }
 
@@ -110,7 +110,7 @@ function buildRequest(
   if (requestId !== undefined) headers.set("x-request-id", requestId);
   if (address !== undefined) headers.set(addressHeader, address);
   if (body === undefined) return new Request(`http://${service}.internal${path}`, { method, headers, signal });
-  headers.set("content-type", "application/json");
+  if (!headers.has("content-type")) headers.set("content-type", "application/json");
   return new Request(`http://${service}.internal${path}`, { method, headers, signal, body: JSON.stringify(body) });
 }
 

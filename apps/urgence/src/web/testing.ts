@@ -112,7 +112,9 @@ export function fakeApi(clock: Clock = manualClock()): FakeApi {
     "PATCH /v1/me/profile": (body, headers) => {
       if (api.profile === undefined) return { status: 404, body: {} };
       if (headers["if-match"] !== `"${api.revision}"`) return { status: 412, body: {} };
-      return write(merge(api.profile, isRecord(body.data) ? body.data : body) as ProfileInput);
+      const sent = isRecord(body.data) ? body.data : body;
+      const deep = headers["content-type"] === "application/merge-patch+json";
+      return write((deep ? merge(api.profile, sent) : { ...api.profile, ...sent }) as ProfileInput);
     },
     "GET /v1/me/card": () => (api.card === undefined ? { status: 404, body: {} } : data(api.card)),
     "PUT /v1/me/card": (body) => {

@@ -14,6 +14,7 @@ import {
   screenshot,
   signIn,
   startSite,
+  unfold,
   visit,
 } from "./browser.ts";
 
@@ -104,38 +105,34 @@ const personPages = [
     "devices",
     "blood_group",
     "pregnancy",
+    "vaccinations",
+    "operations",
+    "disabilities",
     "directives",
     "contacts",
     "gp",
   ].map((section) => `/me/profile/${section}?add=1`),
+  "/me/profile/allergies?guide=1",
   "/me/rescuer-view",
   "/me/import",
   "/me/card",
   "/me/position",
+  "/me/positions",
   "/me/access-log",
   "/me/history",
   "/me/export",
   "/me/account",
+  "/me/account/email",
   "/me/delete",
+  "/responder",
 ];
 
 for (const [language, colorScheme] of [
-  ["en", "light"],
-  ["fr", "dark"],
+  ["en", "dark"],
   ["fr", "light"],
 ] as const) {
   test(`every page meets WCAG 2.2 AA and fits 360 pixels: ${language}, ${colorScheme}`, async () => {
-    const found: string[] = [];
-    const look = async (page: Page, name: string) => {
-      found.push(...(await accessibilityFaults(page)).map((fault) => `${name} ${fault}`));
-      if ((await page.locator(".emergency").count()) > 0)
-        found.push(...(await contrastFaults(page)).map((fault) => `${name} ${fault}`));
-      const wider = await overflow(page);
-      if (wider > 0) found.push(`${name} is ${wider} pixels too wide`);
-      const lang = await page.locator("html").getAttribute("lang");
-      if (lang !== language) found.push(`${name} says lang=${lang}`);
-      await screenshot(page, `page${name.replace(/\W+/g, "-")}-${language}-${colorScheme}`);
-    };
+    const { found, look } = looker(language, colorScheme);
     for (const [state, paths] of [
       [undefined, openPages],
       [ada, personPages],
@@ -155,6 +152,131 @@ for (const [language, colorScheme] of [
       }
       assert.deepEqual(guest.complaints, []);
     }
+    assert.deepEqual(found, []);
+  });
+}
+
+/** Looks at pages and collects what is wrong with them. */
+function looker(language: string, colorScheme: string) {
+  const found: string[] = [];
+  const look = async (page: Page, name: string) => {
+    await unfold(page);
+    found.push(...(await accessibilityFaults(page)).map((fault) => `${name} ${fault}`));
+    if ((await page.locator(".emergency").count()) > 0)
+      found.push(...(await contrastFaults(page)).map((fault) => `${name} ${fault}`));
+    const wider = await overflow(page);
+    if (wider > 0) found.push(`${name} is ${wider} pixels too wide`);
+    const lang = await page.locator("html").getAttribute("lang");
+    if (lang !== language) found.push(`${name} says lang=${lang}`);
+    await screenshot(page, `page${name.replace(/\W+/g, "-")}-${language}-${colorScheme}`);
+  };
+  return { found, look };
+}
+
+for (const [language, colorScheme, email] of [
+  ["en", "light", "iris@example.org"],
+  ["fr", "dark", "ines@example.org"],
+] as const) {
+  test(`so does every step in between: ${language}, ${colorScheme}`, async () => {
+    await site.app.admin.createAccount({ email, phone: "+33639980055", password, language, verified: true });
+    const { found, look } = looker(language, colorScheme);
+    const acceptable = { colorScheme, locale: language === "fr" ? "fr-FR" : "en-GB" } as const;
+    await using guest = await visit(browser, site.origin, acceptable);
+    const { page } = guest;
+    const submit = (action: string) => page.locator(`form[action='${action}'] button[type=submit]`).last().click();
+
+    // A password is forgotten
+    await page.goto("/forgot");
+    await page.fill("[name=email]", email);
+    await submit("/forgot");
+    await page.waitForURL(/\/reset/);
+    await page.fill("[name=code]", "ABCD-2345");
+    await page.fill("[name=password]", "short");
+    await submit("/reset");
+    await page.waitForSelector("#summary");
+    await look(page, "/reset-refused");
+    await page.goto("/signin/");
+    await page.fill("[name=email]", email);
+    await page.fill("[name=password]", "wrong");
+    await submit("/signin/");
+    await page.waitForSelector("#summary");
+    await look(page, "/signin-refused");
+
+    // Refused forms of a signed-in person
+    await signIn(page, email);
+    await page.goto("/me/profile/contacts?add=1");
+    await page.locator("[name='items.0.phone']").fill("12");
+    await page.locator("main .actions button[value=save]").click();
+    await page.waitForSelector("#summary");
+    await look(page, "/contacts-refused");
+    await page.goto("/me/account");
+    await page.locator("form[action='/me/account/email']").locator("xpath=..").locator("summary").click();
+    await page.fill("[name=new_email]", "no address");
+    await submit("/me/account/email");
+    await page.waitForSelector("#summary");
+    await look(page, "/account-refused");
+
+    // A part that changed meanwhile
+    await page.goto("/me/profile/what_matters");
+    const stale = await guest.context.newPage();
+    await stale.goto("/me/profile/what_matters");
+    for (const [window, text] of [
+      [page, "My dog"],
+      [stale, "My cat"],
+    ] as const) {
+      await window.fill("[name=what_matters]", text);
+      await window.locator("main .actions button[value=save]").click();
+      await window.waitForURL(window === page ? /done=saved/ : /what_matters/);
+    }
+    await stale.waitForSelector("#now");
+    await look(stale, "/changed-meanwhile");
+    await stale.close();
+
+    // A document to import
+    await page.goto("/me/import");
+    const entry = { resource: { resourceType: "AllergyIntolerance", code: { text: "Peanut" } } };
+    const bundle = {
+      resourceType: "Bundle",
+      type: "collection",
+      entry: [entry, { resource: { resourceType: "Basic" } }],
+    };
+    const buffer = Buffer.from(JSON.stringify(bundle));
+    await page.locator("[name=document]").setInputFiles({ name: "x.json", mimeType: "application/json", buffer });
+    await submit("/me/import");
+    await page.waitForSelector("#understood");
+    await look(page, "/import-preview");
+
+    // A card, and what strangers see of it
+    await page.goto("/me/card");
+    await submit("/me/card");
+    await page.waitForURL(/cardReady/);
+    const card = (await page.locator("a[href^='/e/']").getAttribute("href")) ?? "";
+    await using stranger = await visit(browser, site.origin, acceptable);
+    await stranger.page.goto(card);
+    await look(stranger.page, "/public-card");
+
+    // The second factor: setting up, recovery codes, the second step
+    await page.goto("/me/account");
+    await submit("/me/account/mfa");
+    await page.waitForSelector("[name=code]");
+    await look(page, "/mfa-enrolment");
+    const app = authenticator(await page.locator("main code").innerText());
+    await page.fill("[name=code]", app.generate());
+    await submit("/me/account/mfa/confirm");
+    await page.waitForSelector(".codes");
+    await look(page, "/mfa-recovery-codes");
+    await page.goto("/me/account");
+    await look(page, "/account-with-mfa");
+    await page.goto("/me/delete");
+    await look(page, "/delete-with-mfa");
+    await stranger.page.goto("/signin/");
+    await stranger.page.fill("[name=email]", email);
+    await stranger.page.fill("[name=password]", password);
+    await stranger.page.locator("main form button[type=submit]").click();
+    await stranger.page.waitForSelector("[name=step]", { state: "attached" });
+    await look(stranger.page, "/second-step");
+
+    for (const { complaints } of [guest, stranger]) assert.deepEqual(complaints, []);
     assert.deepEqual(found, []);
   });
 }
@@ -294,6 +416,7 @@ test("sign-in and lookup need no more than a keyboard", async () => {
 });
 
 async function tabTo(page: Page, name: string): Promise<void> {
+  if ((await page.evaluate("document.activeElement.name")) === name) return;
   for (let presses = 0; presses < 30; presses++) {
     await page.keyboard.press("Tab");
     if ((await page.evaluate("document.activeElement.name")) === name) return;

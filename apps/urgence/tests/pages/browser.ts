@@ -142,6 +142,11 @@ interface AxeResult {
   }[];
 }
 
+/** Opens everything that is folded away, so that it is looked at too. */
+export async function unfold(page: Page): Promise<void> {
+  await page.evaluate("for (const part of document.querySelectorAll('details')) part.open = true");
+}
+
 /** By how many pixels the page is wider than the window. */
 export function overflow(page: Page): Promise<number> {
   return page.evaluate("document.documentElement.scrollWidth - window.innerWidth") as Promise<number>;

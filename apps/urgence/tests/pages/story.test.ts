@@ -88,7 +88,7 @@ test("a person registers, fills the profile, is found by a responder, sees who l
   // The card
   await page.goto("/me/card");
   await page.getByRole("button", { name: "Create my card" }).click();
-  await page.waitForURL(/done=saved/);
+  await page.waitForURL(/done=cardReady/);
   assert.equal(await page.getByRole("img", { name: /QR code/ }).count(), 1);
   const card = (await page.locator("a[href^='/e/']").getAttribute("href")) ?? "";
   await using stranger = await visit(browser, site.origin);

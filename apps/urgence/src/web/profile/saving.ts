@@ -76,7 +76,7 @@ async function write(page: SignedIn, data: Readonly<Record<string, unknown>>, et
       const first = { data: withoutNulls(data) };
       await page.api.request("profiles", "PUT", "/v1/me/profile", first, { "if-none-match": "*" });
     } else {
-      await page.api.request("profiles", "PATCH", "/v1/me/profile", { data }, { "if-match": etag });
+      await page.api.request("profiles", "PATCH", "/v1/me/profile", { data }, { "if-match": etag, ...mergePatch });
     }
     return true;
   } catch (error) {
@@ -84,6 +84,9 @@ async function write(page: SignedIn, data: Readonly<Record<string, unknown>>, et
     throw error;
   }
 }
+
+/** RFC 7396: members are merged at every depth, and null takes one away. Plain JSON would replace the whole part. */
+const mergePatch = { "content-type": "application/merge-patch+json" };
 
 /** In a patch, null takes a field away; in a first profile there is nothing to take away. */
 function withoutNulls(value: unknown): unknown {
