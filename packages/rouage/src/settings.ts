@@ -24,6 +24,8 @@ export interface Settings {
   /** Largest and default page of a list; undefined: only `storage_max_fetch_size` bounds it. */
   readonly paginate_by: number | undefined;
   readonly storage_max_fetch_size: number;
+  /** Longest that one list or count may hold up other requests; 0: as long as it likes. */
+  readonly storage_query_budget_ms: number;
   readonly pagination_token_validity_seconds: number;
   readonly cors_origins: readonly string[];
   readonly cors_max_age_seconds: number;

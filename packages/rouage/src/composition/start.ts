@@ -32,7 +32,9 @@ export async function startService(declaration: ServiceDeclaration, options: Sta
   const monitor = monitorProcess();
   const stopping = new AbortController();
   const opened = await Promise.try(
-    async () => options.storage ?? (await openStorage(settings.storage, { clock, log })),
+    async () =>
+      options.storage ??
+      (await openStorage(settings.storage, { clock, log, queryBudgetMs: settings.storage_query_budget_ms })),
   ).catch((error: unknown) => {
     monitor[Symbol.dispose]();
     throw error;

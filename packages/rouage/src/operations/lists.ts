@@ -8,6 +8,7 @@ import {
   CommitConflict,
   type ListKey,
   parseEntry,
+  QueryTooCostly,
   renderTombstone,
   type StoredEntry,
   type StoredObject,
@@ -33,6 +34,8 @@ export interface ListParts {
   readonly cascade: Cascade;
 }
 
+/** A page whose bodies are longer together ends early, in characters: objects may be large, and memory is for everybody. */
+const largestPage = 16 * 1024 * 1024;
 /** Most objects that one commit of deleteList deletes. */
 const batchSize = 250;
 const maxAttempts = 10;
@@ -72,15 +75,19 @@ export function listsOf(parts: ListParts): Pick<ResourceOperations, "list" | "de
     { limit, after, tombstones }: Pick<ListOptions, "after" | "tombstones"> & { readonly limit: number },
   ): Promise<{ readonly entries: readonly StoredEntry[]; readonly next: readonly SortValue[] | undefined }> {
     if (limit === 0) return { entries: [], next: undefined };
-    const entries = await storage.list(list, {
-      ...query,
-      limit: limit + 1,
-      ...(after === undefined ? {} : { after }),
-      ...(tombstones === true ? { tombstones } : {}),
-    });
-    const last = entries[limit - 1];
-    if (entries.length <= limit || last === undefined) return { entries, next: undefined };
-    return { entries: entries.slice(0, limit), next: positionOf(last, query.sort) };
+    const read = await affordable(() =>
+      storage.list(list, {
+        ...query,
+        limit: limit + 1,
+        size: largestPage,
+        ...(after === undefined ? {} : { after }),
+        ...(tombstones === true ? { tombstones } : {}),
+      }),
+    );
+    if (read.length <= limit && !isCut(read)) return { entries: read, next: undefined };
+    const entries = read.slice(0, Math.max(1, read.length - 1));
+    const last = entries.at(-1);
+    return { entries, next: last && positionOf(last, query.sort) };
   }
 
   return {
@@ -95,7 +102,8 @@ export function listsOf(parts: ListParts): Pick<ResourceOperations, "list" | "de
       if (verdict === "not-modified") return { kind: "not-modified", revision };
 
       const { sort, limit, after, tombstones, fields, total, countOnly, query } = complete(request, principal, isOpen);
-      const counted = total === true || countOnly === true ? { total: await storage.count(key, query.filter) } : {};
+      const counted =
+        total === true || countOnly === true ? { total: await affordable(() => storage.count(key, query.filter)) } : {};
       if (countOnly === true) return { kind: "page", revision, items: [], ...counted };
       const page = await readPage(key, query, {
         limit,
@@ -189,6 +197,27 @@ export function listsOf(parts: ListParts): Pick<ResourceOperations, "list" | "de
     if (plan.hooks.after === undefined) return;
     const previous = objectOf(object);
     await writer.after(context, { action: "delete", id: object.id, parent, previous, next: undefined });
+  }
+}
+
+/** True when the storage stopped at the size and not at the limit or the end. */
+function isCut(entries: readonly StoredEntry[]): boolean {
+  let size = 0;
+  for (const entry of entries) if (entry.kind === "object") size += entry.body.length;
+  return size > largestPage;
+}
+
+async function affordable<T>(query: () => Promise<T>): Promise<T> {
+  try {
+    return await query();
+  } catch (error) {
+    if (!(error instanceof QueryTooCostly)) throw error;
+    throw invalid({
+      location: "querystring",
+      name: null,
+      description: "The list is too long for this query: filter and sort by fields that have an index",
+      code: "too-costly",
+    });
   }
 }
 

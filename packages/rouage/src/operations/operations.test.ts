@@ -3,6 +3,7 @@ import { describe, test } from "node:test";
 import { Type } from "typebox";
 import { invalid } from "../errors.ts";
 import { resource } from "../resource.ts";
+import { QueryTooCostly } from "../storage/storage.ts";
 import { authenticated, everyone, owner, predicate, role } from "./access.ts";
 import type { ListOptions, PatchDocument, WriteRequest } from "./operations.ts";
 import { ann, bench, bob, caller, failure, nobodyKnown, violations } from "./testing.ts";
@@ -284,6 +285,35 @@ describe("delete", () => {
 });
 
 describe("list", () => {
+  test("of large objects ends its pages early, and misses none", async () => {
+    const { operations, context } = await kitchen();
+    for (let index = 0; index < 40; index++)
+      await operations.create(context, list, { data: { name: "x".repeat(1_000_000), weight: index } });
+    const sizes: number[] = [];
+    let options: ListOptions = { limit: 100 };
+    while (true) {
+      const page = await operations.list(context, list, { query: () => options });
+      assert.ok(page.kind === "page");
+      sizes.push(page.items.length);
+      if (page.next === undefined) break;
+      options = { ...options, after: page.next.after };
+    }
+    assert.deepEqual(sizes, [16, 16, 8]);
+    const deleted = await operations.deleteList(context, list, {});
+    assert.equal(deleted.items.length, 40);
+  });
+
+  test("that would take too long is a 400 that says what helps", async () => {
+    const slow = async () => {
+      throw new QueryTooCostly();
+    };
+    const { operations, as } = await bench([kittens], {}, (storage) => ({ ...storage, list: slow, count: slow }));
+    for (const request of [{}, { query: () => ({ countOnly: true }) }]) {
+      const error = await failure(() => operations(kittens).list(as(ann), list, request), "invalid-parameters");
+      assert.deepEqual(violations(error), ["querystring null too-costly"]);
+    }
+  });
+
   test("is newest first, pages without gaps, and ends", async () => {
     const { add, operations, context } = await kitchen();
     const made: string[] = [];

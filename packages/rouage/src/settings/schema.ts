@@ -63,6 +63,12 @@ export const settingsSchema = Type.Object({
     }),
   ),
   storage_max_fetch_size: Type.Integer({ minimum: 1, default: 10_000, description: "Most objects read for one page." }),
+  storage_query_budget_ms: Type.Number({
+    minimum: 0,
+    default: 2000,
+    description:
+      "Longest that one list or count may take in the storage, during which it holds up other requests, in milliseconds; then it is refused with 400. 0: as long as it likes.",
+  }),
   pagination_token_validity_seconds: seconds(
     600,
     "How long the `Next-Page` of a list deletion can be followed, once.",

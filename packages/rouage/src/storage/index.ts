@@ -19,6 +19,7 @@ export {
   type LogQuery,
   type ObjectKey,
   parseEntry,
+  QueryTooCostly,
   renderEntry,
   renderObject,
   type ScanQuery,

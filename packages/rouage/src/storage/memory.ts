@@ -134,12 +134,13 @@ export function memoryStorage({ clock }: { readonly clock: Clock }): Storage {
       return list(key)?.entries.get(key.id)?.stored;
     },
 
-    async list(key, { filter, sort, limit, after, tombstones = false }) {
+    async list(key, { filter, sort, limit, size, after, tombstones = false }) {
       const found = select(list(key), filter, tombstones).filter(
         (entry) => after === undefined || isBehind(entry, sort, after),
       );
       found.sort((a, b) => compareEntries(a, b, sort));
-      return found.slice(0, limit).map((entry) => entry.stored);
+      const page = found.slice(0, limit).map((entry) => entry.stored);
+      return size === undefined ? page : withinSize(page, size);
     },
 
     async count(key, filter) {
@@ -357,6 +358,15 @@ function uniqueKey(
   if (entry.stored.kind === "tombstone") return undefined;
   const values = uniqueValue(entry, fields);
   return values && canonicalJson(definition.uniqueAcrossParents === true ? values : [parent, ...values]);
+}
+
+function withinSize(entries: readonly StoredEntry[], size: number): readonly StoredEntry[] {
+  let total = 0;
+  const crossing = entries.findIndex((entry) => {
+    total += entry.kind === "object" ? entry.body.length : 0;
+    return total > size;
+  });
+  return crossing < 0 ? entries : entries.slice(0, crossing + 1);
 }
 
 function select(list: MemoryList | undefined, filter: Filter | undefined, tombstones: boolean): MemoryEntry[] {

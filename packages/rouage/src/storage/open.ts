@@ -7,11 +7,13 @@ export interface OpenStorageOptions {
   readonly clock: Clock;
   /** Told what happens off the request path (checkpoints that fail, say). Default: nobody. */
   readonly log?: Logger;
+  /** Longest that one list or count may hold up other requests, in milliseconds; 0: as long as it likes. Default: the storage's own. */
+  readonly queryBudgetMs?: number;
 }
 
-const schemes: Readonly<
-  Record<string, (location: string, options: Required<OpenStorageOptions>) => Storage | Promise<Storage>>
-> = {
+type StorageParts = Omit<OpenStorageOptions, "log"> & { readonly log: Logger };
+
+const schemes: Readonly<Record<string, (location: string, options: StorageParts) => Storage | Promise<Storage>>> = {
   memory: async (_location, options) => (await import("./memory.ts")).memoryStorage(options),
   sqlite: async (location, options) =>
     (await import("./sqlite/sqlite.ts")).sqliteStorage({ path: location, ...options }),
@@ -29,7 +31,7 @@ export async function openStorage(url: string, options: OpenStorageOptions): Pro
   if (open === undefined || (scheme === "memory") !== (location === "")) {
     throw new Error(`not a storage URL: ${JSON.stringify(redact(url))}; expected "memory:" or "sqlite:PATH"`);
   }
-  return open(location, { clock: options.clock, log: options.log ?? silentLogger });
+  return open(location, { ...options, log: options.log ?? silentLogger });
 }
 
 /** A mistyped database URL may carry a password, and this message is logged. */

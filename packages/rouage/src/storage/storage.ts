@@ -51,6 +51,8 @@ export interface ListQuery {
   readonly sort: readonly Sort[];
   /** At most this many entries. */
   readonly limit: number;
+  /** Stops behind the entry with which the bodies are together longer than this, in characters. Default: `limit` alone bounds. */
+  readonly size?: number;
   /** Continue behind the entry with these values of the sort fields, one for each of `sort`. */
   readonly after?: readonly SortValue[];
   /** Also return tombstones (their only fields are `id`, `last_modified` and `deleted: true`). */
@@ -122,6 +124,11 @@ export class CommitConflict extends Error {
   }
 }
 
+/** A list or count would have taken too long. Not an error for the client yet: operations translate it. */
+export class QueryTooCostly extends Error {
+  override readonly name = "QueryTooCostly";
+}
+
 export interface LogEntry {
   /** Position in the store's log: strictly increasing in commit order over all lists, may have gaps. */
   readonly position: number;
@@ -190,8 +197,9 @@ export interface Storage extends AsyncDisposable {
 
   /** The entry with this id; a tombstone where the object was deleted. May answer without a promise. */
   get(key: ObjectKey): StoredEntry | undefined | Promise<StoredEntry | undefined>;
+  /** @throws QueryTooCostly where a filter or sort that no index helps would hold up other requests */
   list(key: ListKey, query: ListQuery): Promise<readonly StoredEntry[]>;
-  /** Number of live objects that match. */
+  /** Number of live objects that match. @throws QueryTooCostly as for `list` */
   count(key: ListKey, filter?: Filter): Promise<number>;
   /** All entries of a resource over all parents, in key order (parent, id); for retention, copies and checks. */
   scan(resource: string, query?: ScanQuery): AsyncIterable<StoredEntry & { readonly parent: string }>;

@@ -53,6 +53,17 @@ export function pageTests(open: ConformanceSubject): void {
     }
   });
 
+  storageTest(open, "stops behind the entry that crosses the size", async ({ storage }) => {
+    await storage.commit(Array.from({ length: 9 }, (_, n) => put(things, `i${n}`, { text: "x".repeat(1000) })));
+    await drop(storage, things, "i8");
+    const count = async (size: number, limit = 100) =>
+      (await storage.list(things, { sort: [ascending("id")], limit, size, tombstones: true })).length;
+    assert.equal(await count(1_000_000), 9);
+    assert.equal(await count(2500), 3);
+    assert.equal(await count(1), 1);
+    assert.equal(await count(2500, 2), 2);
+  });
+
   const sorts: readonly (readonly Sort[])[] = [
     [descending("last_modified")],
     [ascending("id")],

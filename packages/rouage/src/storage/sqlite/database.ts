@@ -3,12 +3,13 @@ import { closeSync, mkdirSync, openSync } from "node:fs";
 import { dirname } from "node:path";
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import { ServiceError } from "../../errors.ts";
-import { registerFunctions } from "./functions.ts";
+import { type QueryBudget, registerFunctions } from "./functions.ts";
 
 export interface Database {
   readonly connection: DatabaseSync;
   /** A prepared statement whose rows come as arrays, from a bounded cache. */
   prepare(sql: string): StatementSync;
+  readonly budget: QueryBudget;
   close(): void;
 }
 
@@ -31,10 +32,11 @@ export function openDatabase(path: string, { busyMs = 50 }: { readonly busyMs?: 
   // Reads come from the system's page cache without a copy: twice as many point reads among a million objects.
   connection.exec("PRAGMA mmap_size = 2000000000");
   connection.exec(`PRAGMA busy_timeout = ${busyMs}`);
-  registerFunctions(connection);
+  const budget = registerFunctions(connection);
   const statements = new Map<string, StatementSync>();
   return {
     connection,
+    budget,
     prepare(sql) {
       const cached = statements.get(sql);
       if (cached !== undefined) {

@@ -5,7 +5,7 @@ import type { Database } from "./database.ts";
 import { type Sql, type SqlValue, sqlField } from "./fields.ts";
 import { all, filterSql } from "./filters.ts";
 import type { SqliteResource } from "./resources.ts";
-import { batch, many, one, storedEntry } from "./rows.ts";
+import { batch, many, one, type Row, storedEntry } from "./rows.ts";
 import { behindSql, type SortSource, sortKeys } from "./sorts.ts";
 
 export function listEntries(
@@ -15,7 +15,14 @@ export function listEntries(
   query: ListQuery,
 ): readonly StoredEntry[] {
   const { text, values } = listSql(resource, parent, query, scalarFields({ prepare }, resource, parent, query));
-  return many(prepare(text), ...values).map(storedEntry);
+  const statement = prepare(text);
+  const { size } = query;
+  if (size === undefined) return many(statement, ...values).map(storedEntry);
+  return batch(statement, values, bodyLength, size).rows.map(storedEntry);
+}
+
+function bodyLength([, , body]: Row): number {
+  return typeof body === "string" ? body.length : 0;
 }
 
 export function countObjects(
@@ -24,7 +31,7 @@ export function countObjects(
   { parent }: ListKey,
   filter: Filter | undefined,
 ): number {
-  const { text, values } = condition(objects(resource), parent, filter);
+  const { text, values } = condition(objects(resource), parent, filter, filter !== undefined);
   return one(prepare(`SELECT count(*) FROM ${resource.table} WHERE ${text}`), ...values)?.[0] as number;
 }
 
@@ -57,7 +64,7 @@ export function listSql(
 ): Sql {
   const parts = (tombstones ? [objects(resource), tombs(resource)] : [objects(resource)]).map((source) => {
     const sortSource = { ...source, scalar };
-    const base = condition(source, parent, filter);
+    const base = condition(source, parent, filter, mayBeCostly({ ...(filter && { filter }), sort }));
     const { text, values } = after === undefined ? base : all([base, behindSql(sort, after, sortSource)]);
     const keys = sortKeys(sort, sortSource);
     // A union can only be ordered by its columns.
@@ -105,9 +112,16 @@ function tombs({ name }: SqliteResource): Source {
   };
 }
 
-function condition(source: Source, parent: string, filter: Filter | undefined): Sql {
+function condition(source: Source, parent: string, filter: Filter | undefined, isBounded: boolean): Sql {
   const list: Sql = { text: "parent = ?", values: [parent] };
-  return all([source.all, list, ...(filter === undefined ? [] : [filterSql(filter, source)])]);
+  const conditions = all([source.all, list, ...(filter === undefined ? [] : [filterSql(filter, source)])]);
+  // First, because SQLite evaluates conditions from left to right, and to the first that is false.
+  return isBounded ? { text: `rouage_within() AND ${conditions.text}`, values: conditions.values } : conditions;
+}
+
+/** Whether every row of the list may be read although few are asked for: then the time it takes is bounded. */
+function mayBeCostly({ filter, sort }: Pick<ListQuery, "filter" | "sort">): boolean {
+  return filter !== undefined || sort.some(({ field }) => field !== "last_modified" && field !== "id");
 }
 
 function union(parts: readonly Sql[]): Sql {

@@ -15,17 +15,18 @@ export function many(statement: StatementSync, ...values: SQLInputValue[]): read
 /** At most what a reader should hold at once; the first row always. */
 const longestBatch = 1_000_000;
 
-/** Rows until `size` of them add up to about a megabyte; says whether that cut them short. */
+/** Rows until `size` of them is more than `most`, by default about a megabyte; says whether that cut them short. */
 export function batch(
   statement: StatementSync,
   values: readonly SQLInputValue[],
   size: (row: Row) => number,
+  most = longestBatch,
 ): { readonly rows: readonly Row[]; readonly cut: boolean } {
   const rows: Row[] = [];
   let total = 0;
   for (const value of statement.iterate(...values)) {
     const row = value as unknown as Row;
-    if (total > longestBatch) return { rows, cut: true };
+    if (total > most) return { rows, cut: true };
     rows.push(row);
     total += size(row);
   }

@@ -22,10 +22,13 @@ export interface SqliteStorageOptions {
   readonly path: string;
   readonly clock: Clock;
   readonly log: Logger;
+  /** Longest that one list or count may take, in milliseconds; 0: as long as it likes. Default 2,000. */
+  readonly queryBudgetMs?: number | undefined;
 }
 
 /** @throws Error when the file is of a newer version, or no store of ours */
-export function sqliteStorage({ path, clock, log }: SqliteStorageOptions): Storage {
+export function sqliteStorage({ path, clock, log, queryBudgetMs: budgetMs = 2000 }: SqliteStorageOptions): Storage {
+  const queryBudgetMs = budgetMs === 0 ? Number.POSITIVE_INFINITY : budgetMs;
   const database = openDatabase(path, { busyMs: 10_000 });
   try {
     migrate(database.connection, { now: clock.now() });
@@ -74,6 +77,9 @@ export function sqliteStorage({ path, clock, log }: SqliteStorageOptions): Stora
     }
   }
 
+  /** A read that may have to look at every object of a list, during which nobody else is answered. */
+  const bounded = <T>(work: () => T): T => read(() => database.budget.spend(queryBudgetMs, work));
+
   /** The hottest path: one prepared statement, no promise, nothing parsed. */
   function getter({ table, name }: SqliteResource) {
     const select = prepare(`SELECT revision, body, owner FROM ${table} WHERE parent = ? AND id = ?`);
@@ -113,8 +119,8 @@ export function sqliteStorage({ path, clock, log }: SqliteStorageOptions): Stora
       }
     },
 
-    list: async (key, query) => read(() => listEntries(database, resourceOf(key.resource), key, query)),
-    count: async (key, filter) => read(() => countObjects(database, resourceOf(key.resource), key, filter)),
+    list: async (key, query) => bounded(() => listEntries(database, resourceOf(key.resource), key, query)),
+    count: async (key, filter) => bounded(() => countObjects(database, resourceOf(key.resource), key, filter)),
 
     async *scan(name, query = {}) {
       let behind: readonly [string, string] | undefined;
