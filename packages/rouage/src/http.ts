@@ -20,6 +20,8 @@ export interface HttpRequest {
   readonly peer: string | undefined;
   /** Aborts when the client goes away or the deadline passes. */
   readonly signal: AbortSignal;
+  /** Aborts `signal`. Absent: others own it, and who has to end the request makes a signal of its own. */
+  abort?(reason: unknown): void;
 }
 
 export type HttpBody = string | Uint8Array | ReadableStream<Uint8Array> | undefined;

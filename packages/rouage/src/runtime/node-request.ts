@@ -46,6 +46,7 @@ class NodeRequest implements HttpRequest {
   readonly #expectsContinue: boolean;
   readonly #trustedProxies: number;
   #controller: AbortController | undefined;
+  #ended: { readonly reason: unknown } | undefined;
 
   constructor(message: IncomingMessage, response: ServerResponse, options: RequestOptions, expectsContinue: boolean) {
     this.#message = message;
@@ -99,13 +100,19 @@ class NodeRequest implements HttpRequest {
       const controller = new AbortController();
       this.#controller = controller;
       const response = this.#response;
-      if (response.destroyed && !response.writableFinished) controller.abort(gone());
+      if (this.#ended !== undefined) controller.abort(this.#ended.reason);
+      else if (response.destroyed && !response.writableFinished) controller.abort(gone());
       else
         response.once("close", () => {
           if (!response.writableFinished) controller.abort(gone());
         });
     }
     return this.#controller.signal;
+  }
+
+  abort(reason: unknown): void {
+    this.#ended ??= { reason };
+    this.#controller?.abort(reason);
   }
 
   body(limit: number): Promise<Uint8Array> {

@@ -63,6 +63,8 @@ export class Exchange implements OperationContext {
 
   /** Aborts when the client is gone or the deadline has passed. Made when first asked for. */
   get signal(): AbortSignal {
+    // Where the request can be ended its own signal is enough: `AbortSignal.any` would cost a tenth of a write.
+    if (this.request.abort !== undefined) return this.request.signal;
     if (this.#signal === undefined) {
       this.#expiry = new AbortController();
       if (this.#expired !== undefined) this.#expiry.abort(this.#expired);
@@ -80,6 +82,7 @@ export class Exchange implements OperationContext {
 
   /** The deadline has passed: stops what still works on this request. */
   expire(reason: unknown): void {
+    this.request.abort?.(reason);
     this.#expired = reason;
     this.#expiry?.abort(reason);
   }

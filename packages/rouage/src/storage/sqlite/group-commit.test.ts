@@ -58,6 +58,30 @@ groupTest("writes of one turn of the event loop share a transaction", async ({ a
   assert.deepEqual(stored(), [1, 2, 3, 4, 5, 6]);
 });
 
+groupTest(
+  "a repeatable write that fails takes back only itself; the others run again",
+  async ({ group, database, transactions, stored }) => {
+    const put = (n: number) =>
+      group.run(
+        () => {
+          database.prepare("INSERT INTO t VALUES (?)").run(n);
+          if (n % 2 === 0) throw new RangeError(String(n));
+          return n;
+        },
+        { repeatable: true },
+      );
+    const results = await Promise.allSettled([1, 2, 3, 4, 5].map(put));
+    assert.deepEqual(
+      results.map((result) => (result.status === "fulfilled" ? result.value : String(result.reason))),
+      [1, "RangeError: 2", 3, "RangeError: 4", 5],
+    );
+    assert.deepEqual(stored(), [1, 3, 5]);
+    assert.equal(transactions(), 1);
+    await put(7);
+    assert.deepEqual([transactions(), stored()], [2, [1, 3, 5, 7]]);
+  },
+);
+
 groupTest("a group is bounded in number", async ({ add, transactions, stored }) => {
   await Promise.all(Array.from({ length: 1_500 }, (_, n) => add(n)));
   assert.ok(transactions() >= 3);

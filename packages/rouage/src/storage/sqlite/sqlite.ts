@@ -2,6 +2,7 @@
 import type { Clock } from "../../clock.ts";
 import { ServiceError } from "../../errors.ts";
 import type { Logger } from "../../telemetry/log.ts";
+import type { Metrics } from "../../telemetry/metrics.ts";
 import { checkChanges } from "../check-changes.ts";
 import { notifier } from "../notifier.ts";
 import type { ListKey, Storage, StoredEntry } from "../storage.ts";
@@ -22,12 +23,22 @@ export interface SqliteStorageOptions {
   readonly path: string;
   readonly clock: Clock;
   readonly log: Logger;
+  /** Counts how many writes share a transaction. */
+  readonly metrics?: Metrics | undefined;
   /** Longest that one list or count may take, in milliseconds; 0: as long as it likes. Default 2,000. */
   readonly queryBudgetMs?: number | undefined;
 }
 
+const groupBuckets: readonly number[] = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512];
+
 /** @throws Error when the file is of a newer version, or no store of ours */
-export function sqliteStorage({ path, clock, log, queryBudgetMs: budgetMs = 2000 }: SqliteStorageOptions): Storage {
+export function sqliteStorage({
+  path,
+  clock,
+  log,
+  metrics,
+  queryBudgetMs: budgetMs = 2000,
+}: SqliteStorageOptions): Storage {
   const queryBudgetMs = budgetMs === 0 ? Number.POSITIVE_INFINITY : budgetMs;
   const database = openDatabase(path, { busyMs: 10_000 });
   try {
@@ -43,9 +54,16 @@ export function sqliteStorage({ path, clock, log, queryBudgetMs: budgetMs = 2000
   const resources = new Map<string, SqliteResource>();
   const gets = new Map<string, (parent: string, id: string) => StoredEntry | undefined>();
   const news = notifier();
+  const groups = metrics?.histogram(
+    "storage_group_writes",
+    "Writes that shared one transaction, and so one fsync",
+    {},
+    groupBuckets,
+  );
   const group = groupCommit({
     database,
-    committed() {
+    committed(writes) {
+      groups?.observe(writes);
       news.notify();
       checkpoints.committed();
     },
@@ -148,7 +166,7 @@ export function sqliteStorage({ path, clock, log, queryBudgetMs: budgetMs = 2000
 
     async commit(requested, context = {}) {
       checkChanges(requested);
-      return group.run(() => changes.write(requested, context, clock.now()));
+      return group.run(() => changes.write(requested, context, clock.now()), { repeatable: true });
     },
 
     log(query = {}) {
