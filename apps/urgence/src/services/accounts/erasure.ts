@@ -241,7 +241,7 @@ export function erasures(parts: Parts): Erasures {
     async receipt(id) {
       const [entry] = await storage.list(list, {
         filter: { kind: "compare", field: "receipt", operator: "eq", value: id },
-        sort: [{ field: "id", direction: "ascending" }],
+        sort: [{ field: "last_modified", direction: "descending" }],
         limit: 1,
       });
       return entry?.kind === "object" ? receiptOf(JSON.parse(entry.body) as ErasureRecord) : undefined;

@@ -82,7 +82,7 @@ export function outbox({ storage, mailer, clock, log, limit = 10_000 }: OutboxOp
   async function waitingFor(account: string): Promise<readonly ObjectKey[]> {
     const entries = await storage.list(list, {
       filter: { kind: "compare", field: "account", operator: "eq", value: account },
-      sort: [{ field: "id", direction: "ascending" }],
+      sort: [{ field: "last_modified", direction: "descending" }],
       limit: 10_000,
     });
     return entries.map(({ id }) => ({ ...list, id }));

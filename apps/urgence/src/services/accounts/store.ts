@@ -63,7 +63,8 @@ export function accountStore(storage: Storage): AccountStore {
   async function find(field: string, value: string, limit: number): Promise<readonly StoredAccount[]> {
     const entries = await storage.list(list, {
       filter: { kind: "compare", field, operator: "eq", value },
-      sort: [{ field: "id", direction: "ascending" }],
+      // The order of the field's index: any other makes the store read every account.
+      sort: [{ field: "last_modified", direction: "descending" }],
       limit,
     });
     return entries.map(read).filter((stored) => stored !== undefined);
@@ -73,7 +74,9 @@ export function accountStore(storage: Storage): AccountStore {
     get,
     byEmail: async (emailHash) => (await find("email_hash", emailHash, 1))[0],
     byPhone: async (phoneHash) =>
-      (await find("phone_hash", phoneHash, 50)).filter(({ account }) => account.status === "active"),
+      (await find("phone_hash", phoneHash, 50))
+        .filter(({ account }) => account.status === "active")
+        .sort((a, b) => (a.id < b.id ? -1 : 1)),
     creation: (id, account) => put(id, account, { kind: "absent" }),
     replacement,
     async update(id, change, context) {
@@ -106,7 +109,10 @@ export function accountStore(storage: Storage): AccountStore {
             notice,
           ],
         },
-        sort: [{ field: "id", direction: "ascending" }],
+        sort: [
+          { field: "used", direction: "ascending" },
+          { field: "id", direction: "ascending" },
+        ],
         limit,
       });
       return entries.map(read).filter((stored) => stored !== undefined);
@@ -120,7 +126,10 @@ export function accountStore(storage: Storage): AccountStore {
             { kind: "compare", field: "created", operator: "lt", value: time },
           ],
         },
-        sort: [{ field: "id", direction: "ascending" }],
+        sort: [
+          { field: "created", direction: "ascending" },
+          { field: "id", direction: "ascending" },
+        ],
         limit: 1000,
       });
       return entries.map(read).filter((stored) => stored !== undefined);
