@@ -58,7 +58,7 @@ class NodeRequest implements HttpRequest {
     // Origin form, RFC 9112 §3.2.1; the other forms are rare.
     if (target.charCodeAt(0) === 47) {
       this.url = target;
-      this.origin = options.publicOrigin ?? originOf(options.hosts, this.header("host"));
+      this.origin = options.publicOrigin ?? originOf(options.hosts, this.header("host") ?? noHost(message));
     } else {
       const { url, host } = absoluteForm(target);
       this.url = url;
@@ -138,10 +138,13 @@ function forwardedFor(header: string | undefined, proxies: number): string | und
 
 const empty = new Uint8Array(0);
 
-/** Headers of which a second line is no second value; as `IncomingMessage.headers` does, the first counts. */
+/**
+ * Headers of which a second line is no second value; as `IncomingMessage.headers` does, the first counts. Not so `Host` and the
+ * preconditions: two of them contradict each other, and joined they are refused.
+ */
 const singular = new Set(
   (
-    "age authorization content-length content-type etag expires from host if-match if-modified-since if-none-match " +
+    "age authorization content-length content-type etag expires from if-modified-since " +
     "if-unmodified-since last-modified location max-forwards proxy-authorization referer retry-after server user-agent x-request-id"
   ).split(" "),
 );
@@ -198,10 +201,15 @@ function define(target: Record<string, string>, name: string, value: string): vo
   else target[name] = value;
 }
 
+/** HTTP/1.0 has no `Host`; later versions need one (RFC 9112 §3.2). */
+function noHost({ httpVersionMajor: major, httpVersionMinor: minor }: IncomingMessage): undefined {
+  if (major > 1 || minor > 0)
+    throw invalid({ location: "header", name: "Host", description: "Host header is missing", code: "required" });
+}
+
 /** The origin of a `Host` header. The last one is remembered: a service is asked by the same name over and over. */
 function originOf(hosts: HostMemory, host: string | undefined): string {
   if (host === hosts.host) return hosts.origin;
-  // HTTP/1.0 has no Host.
   if (host === undefined) return "http://localhost";
   if (!/^(?:[a-zA-Z0-9._-]+|\[[0-9a-fA-F:.]+\])(?::\d{1,5})?$/.test(host))
     throw invalid({ location: "header", name: "Host", description: "Host is not valid", code: "pattern" });

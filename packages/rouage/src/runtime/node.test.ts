@@ -100,6 +100,19 @@ describe("requests", () => {
     assert.match(await until("/x?y"), /http:\/\/kittens\.example:81 \/x\?y$/);
   });
 
+  test("RFC 9112 §3.2: no Host, or two of them, is a 400 that says so; HTTP/1.0 needs none", async (t) => {
+    const server = await serving(t, ({ origin }) => ({ ...ok, body: `fine ${origin}` }));
+    const ask = async (head: string) => {
+      const { socket, read } = await raw(server, t);
+      socket.write(`${head}\r\nConnection: close\r\n\r\n`);
+      return read();
+    };
+    assert.match(await ask("GET / HTTP/1.1"), /^HTTP\/1.1 400 [^]*Host header is missing/);
+    assert.match(await ask("GET / HTTP/1.1\r\nHost: a\r\nHost: b"), /^HTTP\/1.1 400 [^]*Host is not valid/);
+    assert.match(await ask("GET / HTTP/1.0"), /^HTTP\/1.1 200 [^]*fine/);
+    assert.match(await ask("GET / HTTP/1.1\r\nHost: a\r\nExpect: wonders"), /^HTTP\/1.1 200 [^]*fine/);
+  });
+
   test("a Host that is none is answered with 400, and the public origin overrides a good one", async (t) => {
     const plain = await serving(t, ({ origin }) => ({ ...ok, body: origin }));
     const one = await raw(plain, t);

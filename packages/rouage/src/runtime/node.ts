@@ -73,10 +73,14 @@ export async function listen(handler: Handler, options: ListenOptions = {}): Pro
       connectionsCheckingInterval: Math.max(50, Math.min(1000, requestTimeoutMs / 4)),
       noDelay: true,
       optimizeEmptyRequests: true,
+      // Refused by ourselves, with a body that says why.
+      requireHostHeader: false,
     },
     (message, response) => answer(state, message, response, false),
   );
   server.on("checkContinue", (message, response) => answer(state, message, response, true));
+  // Expectations that are not known are ignored, as RFC 9110 §10.1.1 allows.
+  server.on("checkExpectation", (message, response) => answer(state, message, response, false));
   server.on("clientError", (error, socket) => refuse(log, error, socket as Socket));
   // Upgrades are ignored, as RFC 9110 §7.8 allows: some clients offer HTTP/2 with every request. Tunnels must be refused by hand.
   server.on("connect", (_message, socket) => socket.end(rawError(new ServiceError("method-not-allowed"))));
