@@ -107,10 +107,10 @@ describe("requests", () => {
       socket.write(`${head}\r\nConnection: close\r\n\r\n`);
       return read();
     };
-    assert.match(await ask("GET / HTTP/1.1"), /^HTTP\/1.1 400 [^]*Host header is missing/);
-    assert.match(await ask("GET / HTTP/1.1\r\nHost: a\r\nHost: b"), /^HTTP\/1.1 400 [^]*Host is not valid/);
-    assert.match(await ask("GET / HTTP/1.0"), /^HTTP\/1.1 200 [^]*fine/);
-    assert.match(await ask("GET / HTTP/1.1\r\nHost: a\r\nExpect: wonders"), /^HTTP\/1.1 200 [^]*fine/);
+    assert.match(await ask("GET / HTTP/1.1"), /^HTTP\/1.1 400 .*Host header is missing/s);
+    assert.match(await ask("GET / HTTP/1.1\r\nHost: a\r\nHost: b"), /^HTTP\/1.1 400 .*Host is not valid/s);
+    assert.match(await ask("GET / HTTP/1.0"), /^HTTP\/1.1 200 .*fine/s);
+    assert.match(await ask("GET / HTTP/1.1\r\nHost: a\r\nExpect: wonders"), /^HTTP\/1.1 200 .*fine/s);
   });
 
   test("a Host that is none is answered with 400, and the public origin overrides a good one", async (t) => {
