@@ -18,6 +18,7 @@ import {
   type Storage,
 } from "../storage/storage.ts";
 import type { Logger } from "../telemetry/log.ts";
+import { createLag } from "./lag.ts";
 
 /** What a handler may use beside the entry. */
 export interface ConsumeContext {
@@ -41,7 +42,11 @@ export interface ConsumerOptions {
   /** Unique among the consumers of a store; its position is kept under this name. */
   readonly name: string;
   /** Whose log is read: another service's storage, say. */
-  readonly source: { log(query: LogQuery): AsyncIterable<LogEntry> };
+  readonly source: {
+    log(query: LogQuery): AsyncIterable<LogEntry>;
+    /** End of the log, for `consumer_lag_positions`. Absent: the oldest entry that waits counts as the end. */
+    position?(): Promise<number>;
+  };
   /** Where position and dead letters are kept. Default: the storage of the service that runs the consumer. */
   readonly store?: Storage;
   /** Only entries of these resources. Default: all. */
@@ -130,6 +135,7 @@ interface Place {
   revision: number | undefined;
 }
 
+const ownLists: ReadonlySet<string> = new Set(Object.values(consumerLists));
 const keptFailures = 10;
 
 function createRun({ options, store, host, log, signal }: Run): () => Promise<void> {
@@ -139,10 +145,14 @@ function createRun({ options, store, host, log, signal }: Run): () => Promise<vo
   const maximumMs = retry.maximumMs ?? 30_000;
   const key = { resource: consumerLists.positions, parent: "", id: name };
   const outcome = (result: string) =>
-    host.metrics.counter("consumer_entries_total", "Log entries by what became of them", {
-      consumer: name,
-      outcome: result,
-    });
+    host.metrics.counter(
+      "consumer_entries_total",
+      "Log entries by what became of them: handled, failed (a try), dead-letter",
+      {
+        consumer: name,
+        outcome: result,
+      },
+    );
   const handled = outcome("handled");
   const failed = outcome("failed");
   const dead = outcome("dead-letter");
@@ -150,6 +160,22 @@ function createRun({ options, store, host, log, signal }: Run): () => Promise<vo
   host.metrics.gauge("consumer_position", "Position up to which the log is handled", () => position, {
     consumer: name,
   });
+  const lag = createLag({
+    ...{ source: options.source, resources, ignored: ownLists, clock: host.clock, signal },
+    position: () => position,
+  });
+  host.metrics.gauge(
+    "consumer_lag_positions",
+    "Positions of the log behind its end, 0 when nothing waits; as of the previous reading",
+    lag.positions,
+    { consumer: name },
+  );
+  host.metrics.gauge(
+    "consumer_lag_seconds",
+    "Age of the oldest entry that waits, 0 when none does; as of the previous reading",
+    lag.seconds,
+    { consumer: name },
+  );
 
   return async () => {
     let failures = 0;
@@ -166,8 +192,7 @@ function createRun({ options, store, host, log, signal }: Run): () => Promise<vo
           if (signal.aborted) return;
           failures = 0;
           // Its own bookkeeping, when a service consumes its own log, would never end.
-          if (entry.resource !== consumerLists.positions && entry.resource !== consumerLists.deadLetters)
-            await work(entry, place);
+          if (!ownLists.has(entry.resource)) await work(entry, place);
           position = place.position;
         }
         failures++;

@@ -198,7 +198,9 @@ describe("starting", () => {
   test("a storage that is given is used and not closed", async () => {
     const storage = memoryStorage({ clock: manualClock() });
     const running = await start({}, { storage });
-    assert.equal(running.storage, storage);
+    const key = { resource: "kittens", parent: "", id: "tom" };
+    await running.storage.commit([{ kind: "put", key, body: "{}", expect: { kind: "absent" } }]);
+    assert.equal((await storage.get(key))?.kind, "object");
     await running.stop();
     await storage.check();
     await storage.close();

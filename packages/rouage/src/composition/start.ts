@@ -8,6 +8,7 @@ import { createRestFace } from "../faces/rest/rest.ts";
 import { createAllOperations, definitionOf } from "../operations/create-operations.ts";
 import type { Service, ServiceContext, ServiceDeclaration, StartOptions } from "../service-declaration.ts";
 import { readServiceSettings, type Settings } from "../settings.ts";
+import { measuredStorage } from "../storage/measured.ts";
 import { openStorage } from "../storage/open.ts";
 import type { Storage } from "../storage/storage.ts";
 import { startExporters } from "../telemetry/exporters.ts";
@@ -34,7 +35,7 @@ export async function startService(declaration: ServiceDeclaration, options: Sta
   const opened = await Promise.try(
     async () =>
       options.storage ??
-      (await openStorage(settings.storage, { clock, log, queryBudgetMs: settings.storage_query_budget_ms })),
+      (await openStorage(settings.storage, { clock, log, metrics, queryBudgetMs: settings.storage_query_budget_ms })),
   ).catch((error: unknown) => {
     monitor[Symbol.dispose]();
     throw error;
@@ -45,7 +46,7 @@ export async function startService(declaration: ServiceDeclaration, options: Sta
   };
 
   try {
-    return await assemble(opened);
+    return await assemble(settings.metrics_enabled ? measuredStorage(opened, metrics) : opened);
   } catch (error) {
     await release();
     throw error;

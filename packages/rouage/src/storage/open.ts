@@ -1,12 +1,15 @@
 /** Opens the storage that a URL names. Only the composition of a service calls this; everything else is handed a `Storage`. */
 import type { Clock } from "../clock.ts";
 import { type Logger, silentLogger } from "../telemetry/log.ts";
+import type { Metrics } from "../telemetry/metrics.ts";
 import type { Storage } from "./storage.ts";
 
 export interface OpenStorageOptions {
   readonly clock: Clock;
   /** Told what happens off the request path (checkpoints that fail, say). Default: nobody. */
   readonly log?: Logger;
+  /** Default: nothing is measured. */
+  readonly metrics?: Metrics;
   /** Longest that one list or count may hold up other requests, in milliseconds; 0: as long as it likes. Default: the storage's own. */
   readonly queryBudgetMs?: number;
 }

@@ -78,7 +78,7 @@ export function createRestFace(parts: RestFaceParts): RestFace {
   const negotiate = createNegotiator();
   const cors = createCors(settings);
   const alerts = createAlerts(settings);
-  const identify = identifier(parts.authentication);
+  const identify = identifier(parts.authentication, parts.metrics);
   const identifyIfValid = lenient(identify);
   const retryAfter = Math.ceil(settings.retry_after_seconds);
   const summarise = requestSummaries(log, clock, parts.name);
