@@ -99,8 +99,37 @@ export function errorSummary(t: Dictionary, errors: FieldErrors): Html {
   const entries = Object.entries(errors);
   if (entries.length === 0) return empty;
   return html`<div class="notice bad" role="alert" id="summary" tabindex="-1">${icon("warning")}<div><h2>${t.form.summary}</h2><ul>${entries.map(
-    ([name, message]) => html`<li>${name === "" ? message : html`<a href="#${fieldId(name)}">${message}</a>`}</li>`,
+    ([name, message]) =>
+      html`<li>${name === "" ? message : html`<a href="#${fieldId(name)}">${withLabel(name, message, t)}</a>`}</li>`,
   )}</ul></div></div>`;
+}
+
+/** "Please fill in this field" says nothing away from its field: there the field is named. */
+function withLabel(name: string, message: string, t: Dictionary): string {
+  if (message !== t.violations.required) return message;
+  const leaf = name.split(".").at(-1) ?? "";
+  const own = name.startsWith("items.") ? {} : formLabels(t);
+  const labels: Readonly<Record<string, string>> = { ...t.fields, text: t.form.description, ...own };
+  return Object.hasOwn(labels, leaf) ? t.form.named(labels[leaf] ?? "", message) : message;
+}
+
+function formLabels({ form, account, responder }: Dictionary): Readonly<Record<string, string>> {
+  const { email, phone, password, code, otp } = form;
+  const { identifier, reason, incident } = responder;
+  const secrets = { current: account.current, email_password: account.current, mfa_password: account.current };
+  return {
+    email,
+    phone,
+    password,
+    code,
+    totp: otp,
+    mfa_code: otp,
+    new_email: account.emailNew,
+    ...secrets,
+    identifier,
+    reason,
+    incident,
+  };
 }
 
 /** A form that is sent to this site with its token. */

@@ -16,10 +16,15 @@ export async function showEditor(page: SignedIn) {
   const part = partOf(page);
   const stored = await loadStored(page);
   const { profile } = stored;
-  if (part === "identity") return identityEditor(page, { values: identityValues(profile), stored });
+  if (part === "identity") return identityEditor(page, { values: identityValues(profile, page.language), stored });
   if (part === "what_matters") return whatMattersEditor(page, profile.what_matters ?? "", { stored });
   const statement = page.query.get("add") === "1" ? "listed" : profile[part].statement;
-  return editorView(page, part, { statement, rows: rowsOf(profile[part], part), action: { kind: "save" } }, { stored });
+  return editorView(
+    page,
+    part,
+    { statement, rows: rowsOf(profile[part], part, page.language), action: { kind: "save" } },
+    { stored },
+  );
 }
 
 export async function saveEditor(page: SignedIn) {
@@ -49,7 +54,12 @@ async function saveSection(page: SignedIn, part: SectionName) {
   }
   const stored = await loadStored(page);
   const parsePhone = (typed: string) => toE164(typed, page.phoneCountry);
-  const { section, errors, indexes } = buildSection(part, parsed, { stored: stored.profile[part], t, parsePhone });
+  const { section, errors, indexes } = buildSection(part, parsed, {
+    stored: stored.profile[part],
+    t,
+    language: page.language,
+    parsePhone,
+  });
   if (Object.keys(errors).length > 0) return editorView(page, part, parsed, { errors });
   try {
     const changed = await savePart(page, part, section);

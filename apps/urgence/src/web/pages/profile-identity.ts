@@ -2,10 +2,11 @@
 import type { Profile } from "../../services/profiles/schema.ts";
 import { checkbox, type FieldErrors, fieldId, selectField, textField } from "../components.ts";
 import { attribute, empty, type Html, html } from "../html.ts";
+import type { Language } from "../language.ts";
 import type { SignedIn } from "../page.ts";
-import { splitLanguages } from "../profile/parse.ts";
 import { photoLimit, readPhoto } from "../profile/photo.ts";
 import { loadStored, type StoredProfile, savePart } from "../profile/saving.ts";
+import { isoDate, languageCodes, typedDate, typedLanguages } from "../profile/typed.ts";
 import { fieldErrors } from "../violations.ts";
 import { editorPage, type Showing, savedPage } from "./profile-frame.ts";
 
@@ -19,10 +20,15 @@ interface Editing extends Showing {
   readonly values: Values;
 }
 
-export function identityValues({ identity }: Profile): Values {
+export function identityValues({ identity }: Profile, language: Language): Values {
   const { languages = [], photo = "", ...rest } = identity;
   const values = Object.fromEntries(names.map((name) => [name, (rest as Record<string, unknown>)[name] ?? ""]));
-  return { ...values, languages: languages.join(", "), photo } as Values;
+  return {
+    ...values,
+    birth_date: typedDate(identity.birth_date ?? "", language),
+    languages: typedLanguages(languages, language),
+    photo,
+  } as Values;
 }
 
 export async function saveIdentity(page: SignedIn) {
@@ -35,7 +41,8 @@ export async function saveIdentity(page: SignedIn) {
   if (fault !== undefined) return identityEditor(page, { values, errors: { photo: t.violations[fault] } });
   const identity = {
     ...Object.fromEntries(names.map((name) => [name, values[name] === "" ? null : values[name]])),
-    languages: values.languages === "" ? null : splitLanguages(values.languages),
+    birth_date: values.birth_date === "" ? null : isoDate(values.birth_date, page.language),
+    languages: values.languages === "" ? null : languageCodes(values.languages),
     photo: photo === "" ? null : photo,
   };
   try {

@@ -3,7 +3,9 @@ import type { Item, Section, SectionName, Statement } from "../../services/profi
 import { statements } from "../../services/profiles/schema.ts";
 import type { Form } from "../forms.ts";
 import type { Dictionary } from "../i18n/dictionary.ts";
+import type { Language } from "../language.ts";
 import { choiceLabel, type ItemField, itemFields } from "./fields.ts";
+import { isoDate, languageCodes, typedDate, typedLanguages } from "./typed.ts";
 
 /** A row of the form as it was typed, by field name. */
 export interface Row {
@@ -40,19 +42,20 @@ function parseAction(action: string): SectionForm["action"] {
 }
 
 /** Stored items as rows, for the first showing. */
-export function rowsOf(section: Section, name: SectionName): readonly Row[] {
+export function rowsOf(section: Section, name: SectionName, language: Language): readonly Row[] {
   return section.items.map((item, index) => {
     const values = itemFields[name].map(
-      (field) => [field.name, shown((item as Record<string, unknown>)[field.name])] as const,
+      (field) => [field.name, shown(field, (item as Record<string, unknown>)[field.name], language)] as const,
     );
     return { index, id: item.id, values: Object.fromEntries(values) };
   });
 }
 
-function shown(value: unknown): string {
+function shown({ kind }: ItemField, value: unknown, language: Language): string {
   if (value === true) return "on";
-  if (Array.isArray(value)) return value.join(", ");
-  return typeof value === "string" ? value : "";
+  if (Array.isArray(value)) return typedLanguages(value.map(String), language);
+  if (typeof value !== "string") return "";
+  return kind === "date" ? typedDate(value, language) : value;
 }
 
 export const isBlank = (row: Row): boolean => Object.values(row.values).every((value) => value === "");
@@ -63,6 +66,7 @@ export type ParsePhone = (typed: string) => string | undefined;
 export interface BuildOptions {
   readonly stored: Section;
   readonly t: Dictionary;
+  readonly language: Language;
   readonly parsePhone: ParsePhone;
 }
 
@@ -73,7 +77,7 @@ export interface BuildOptions {
 export function buildSection(
   name: SectionName,
   { statement, rows }: SectionForm,
-  { stored, t, parsePhone }: BuildOptions,
+  { stored, t, language, parsePhone }: BuildOptions,
 ): {
   readonly section: object;
   readonly errors: Readonly<Record<string, string>>;
@@ -113,15 +117,9 @@ export function buildSection(
       if (phone === undefined) errors[path] = t.violations.phone;
       return phone;
     }
-    return field.kind === "languages" ? splitLanguages(typed) : typed;
+    if (field.kind === "date") return isoDate(typed, language);
+    return field.kind === "languages" ? languageCodes(typed) : typed;
   }
-}
-
-export function splitLanguages(typed: string): readonly string[] {
-  return typed
-    .split(/[\s,;]+/)
-    .filter((code) => code !== "")
-    .slice(0, 10);
 }
 
 function without(item: Item, fields: readonly ItemField[]): Record<string, unknown> {
