@@ -60,7 +60,7 @@ export interface PutRequest {
 const maxAttempts = 10;
 
 export function writerOf(plan: Plan, visibility: Visibility, input: Input): Writer {
-  const { storage, log } = plan.dependencies;
+  const { storage } = plan.dependencies;
   const queue: KeyedQueue = keyedQueue();
 
   const writer: Writer = {
@@ -132,7 +132,7 @@ export function writerOf(plan: Plan, visibility: Visibility, input: Input): Writ
       try {
         await plan.hooks.after(write, context);
       } catch (error) {
-        log.error({ err: error, resource: plan.name, id: write.id, requestId: context.requestId }, "after hook failed");
+        context.log.error({ err: error, resource: plan.name, id: write.id }, "after hook failed");
       }
     },
   };

@@ -3,6 +3,7 @@ import pino from "pino";
 import { type Clock, systemClock } from "../clock.ts";
 import type { Logger, LogLevel } from "./log.ts";
 import { redact } from "./redact.ts";
+import { scrub } from "./scrub.ts";
 
 export interface JsonLoggerOptions {
   /** Added to every line as `name`. */
@@ -36,30 +37,50 @@ export function jsonLogger(options: JsonLoggerOptions = {}): JsonLogger {
       level,
       base: name === undefined ? {} : { name },
       timestamp: () => `,"time":${clock.now()}`,
-      formatters: { level: (label) => ({ level: label }), log: redact },
-      serializers: { err: pino.stdSerializers.err, error: pino.stdSerializers.err },
+      formatters: { level: (label) => ({ level: label }) },
+      // Errors are made fields by `redact`, whatever their key.
+      serializers: { err: (shown) => shown },
       redact: { paths: [...(options.redact ?? [])], censor: "[redacted]" },
     },
     { write: (line) => destination.write(line) },
   );
-  return wrap(instance, destination);
+  const declared = (options.redact ?? []).length > 0;
+  return wrap(instance, destination, declared);
 }
 
-function wrap(instance: pino.Logger, destination: LogDestination): JsonLogger {
+/** @param declared whether there are paths to hide, in finished lines as well */
+function wrap(instance: pino.Logger, destination: LogDestination, declared: boolean): JsonLogger {
+  // Before pino sees them: it takes a missing message from `err`.
+  const write = (level: LogLevel) => (fields: object, message?: string) => {
+    if (instance.isLevelEnabled(level)) instance[level](redact(fields), message);
+  };
+  // Their messages may be those of errors.
+  const writeTrouble = (level: LogLevel) => (fields: object, message?: string) => {
+    if (instance.isLevelEnabled(level))
+      instance[level](redact(fields), message === undefined ? undefined : scrub(message));
+  };
   return {
-    trace: (fields, message) => instance.trace(fields, message),
-    debug: (fields, message) => instance.debug(fields, message),
-    info: (fields, message) => instance.info(fields, message),
-    warn: (fields, message) => instance.warn(fields, message),
-    error: (fields, message) => instance.error(fields, message),
-    fatal: (fields, message) => instance.fatal(fields, message),
-    child: (fields) => wrap(instance.child(redact(fields)), destination),
+    trace: write("trace"),
+    debug: write("debug"),
+    info: write("info"),
+    warn: writeTrouble("warn"),
+    error: writeTrouble("error"),
+    fatal: writeTrouble("fatal"),
+    child: (fields) => wrap(instance.child(redact(fields)), destination, declared),
     line: (json) => {
-      destination.write(`${json}\n`);
+      if (declared) relog(instance, json);
+      else destination.write(`${json}\n`);
     },
     writes: (level) => instance.isLevelEnabled(level),
     flush: () => destination.flush?.() ?? Promise.resolve(),
   };
+}
+
+/** Takes a finished line apart, so that declared paths are hidden in it too. */
+function relog(instance: pino.Logger, json: string): void {
+  const { level, time: _time, name: _name, msg, ...fields } = JSON.parse(json) as Record<string, unknown>;
+  if (level === "debug") instance.debug(fields, String(msg));
+  else instance.info(fields, String(msg));
 }
 
 /** Most bytes kept in memory when standard output does not take them; beyond it lines are lost rather than the process. */

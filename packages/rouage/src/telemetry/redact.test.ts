@@ -29,8 +29,8 @@ test("`code` is hidden where it may be a one-time code, not where it is a status
   assert.deepEqual(redact({ code: 123456 }), { code: "[redacted]" });
 });
 
-test("fields without secrets are returned as they are, and errors are left to the serialiser", () => {
-  const fields = { method: "GET", nested: { list: [1, "a", null] }, err: new Error("x"), email: undefined };
+test("fields without secrets are returned as they are", () => {
+  const fields = { method: "GET", nested: { list: [1, "a", null] }, at: new Date(0), email: undefined };
   assert.equal(redact(fields), fields);
 });
 
@@ -51,4 +51,22 @@ test("no secret value survives, whatever surrounds it", () => {
       },
     ),
   );
+});
+
+test("errors, bytes, URLs and instances show nothing that they hold", () => {
+  class Holder {
+    readonly token = "SECRET";
+    readonly shown = 1;
+  }
+  const error = Object.assign(new Error("x"), { existing: { body: "SECRET" }, input: "SECRET", code: "EACCES" });
+  const { reason, bytes, url, holder } = redact({
+    reason: error,
+    bytes: Buffer.from("SECRET"),
+    url: new URL("https://user:SECRET@example.org/a?b=SECRET#SECRET"),
+    holder: new Holder(),
+  }) as Record<string, unknown>;
+  assert.equal((reason as { code: string }).code, "EACCES");
+  assert.deepEqual([bytes, url], ["[6 bytes]", "https://example.org/a"]);
+  assert.deepEqual(holder, { token: "[redacted]", shown: 1 });
+  assert.ok(!JSON.stringify([reason, bytes, url, holder]).includes("SECRET"));
 });

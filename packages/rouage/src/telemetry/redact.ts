@@ -1,4 +1,5 @@
 /** Hides secrets and personal data in log fields by the names of their keys, wherever they are nested. */
+import { errorFields, scrub } from "./scrub.ts";
 
 const hidden = "[redacted]";
 
@@ -27,7 +28,7 @@ const secretSuffixes = ["password", "token", "secret", "phone", "email"];
 
 const maximumDepth = 6;
 
-/** The fields, with every secret replaced; the same object when there was none. Errors and class instances are left to the serialiser. */
+/** The fields, with every secret replaced; the same object when there was none. Errors become what may be shown of them. */
 export function redact<T extends object>(fields: T): T {
   return walk(fields, 0) as T;
 }
@@ -45,18 +46,33 @@ function walk(value: unknown, depth: number): unknown {
     }
     return copy ?? value;
   }
-  const prototype: unknown = Object.getPrototypeOf(value);
-  if (prototype !== Object.prototype && prototype !== null) return value;
+  if (value instanceof Error) return errorFields(value);
+  if (ArrayBuffer.isView(value)) return `[${value.byteLength} bytes]`;
+  if (value instanceof URL) return `${value.protocol}//${value.host}${value.pathname}`;
+  // What knows how it is written (dates) is written so; of other instances the properties are looked at.
+  if ("toJSON" in value) return value;
   if (depth >= maximumDepth) return "[deep]";
 
   let copy: Record<string, unknown> | undefined;
   for (const [key, item] of Object.entries(value)) {
-    const walked = isSecret(key, item) ? hidden : walk(item, depth + 1);
+    const walked = isSecret(key, item) ? hidden : depth === 0 && isFailure(key) ? failure(item) : walk(item, depth + 1);
     if (walked === item) continue;
     copy ??= { ...value };
     copy[key] = walked;
   }
   return copy ?? value;
+}
+
+function isFailure(key: string): boolean {
+  return key === "err" || key === "error";
+}
+
+/** What was caught: nearly always an Error, but anything can be thrown, an input for example. */
+function failure(thrown: unknown): unknown {
+  if (thrown instanceof Error) return errorFields(thrown);
+  if (typeof thrown === "string") return scrub(thrown);
+  if (typeof thrown !== "object" || thrown === null) return thrown;
+  return { type: thrown.constructor?.name ?? "object", message: "thrown without being an Error" };
 }
 
 const known = new Map<string, boolean>();
