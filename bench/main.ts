@@ -3,7 +3,7 @@
  * what it measured and judges nothing. `--quick` for short rounds, `--only get,list,create,update,size,start` for some of it.
  */
 import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { loadavg, tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { parseArgs } from "node:util";
@@ -49,7 +49,9 @@ process.once("exit", () => {
 });
 
 try {
-  assertWrk();
+  if (parts.some((part) => part !== "start" && wanted(part))) assertWrk();
+  const [busy = 0] = loadavg();
+  if (busy > 1) console.log(`The machine is busy (load average ${busy.toFixed(1)}): this run will say little.\n`);
   if (parts.slice(0, 4).some(wanted)) await compareWithRaw();
   if (wanted("size")) await compareSizes();
   if (wanted("start")) await showStart();
