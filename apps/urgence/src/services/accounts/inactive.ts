@@ -4,7 +4,6 @@
  */
 import { type Change, CommitConflict } from "rouage/storage";
 import type { Account } from "./account.ts";
-import type { Erasures } from "./erasure.ts";
 import type { Parts } from "./parts.ts";
 import type { StoredAccount } from "./store.ts";
 
@@ -48,15 +47,18 @@ export async function warnInactive(parts: Parts): Promise<number> {
   return warned;
 }
 
+/** What erases an account that is still as `only` says; undefined when it stays. */
+export type EraseIf = (account: string, only: (account: Account) => boolean) => Promise<unknown>;
+
 /** Erases who was warned and did not come back. Answers how many. */
-export async function eraseInactive({ store, clock, log }: Parts, erasures: Erasures): Promise<number> {
+export async function eraseInactive({ store, clock, log }: Parts, eraseIf: EraseIf): Promise<number> {
   const isDue = ({ erase_after, used }: Account) =>
     erase_after !== null && erase_after <= clock.now() && used < addMonths(clock.now(), -erasedMonths);
   let erased = 0;
   for (const { id } of await store.unusedSince(addMonths(clock.now(), -erasedMonths), clock.now(), batch)) {
     try {
       // Whoever signs in this very moment keeps the account.
-      if ((await erasures.eraseIf(id, isDue)) !== undefined) erased += 1;
+      if ((await eraseIf(id, isDue)) !== undefined) erased += 1;
     } catch (error) {
       if (error instanceof CommitConflict) continue;
       log.warn({ err: error }, "an inactive account could not be erased yet");

@@ -26,7 +26,7 @@ export function maintenance(parts: Parts, erasures: Erasures): Maintenance {
     const result = {
       unverified_accounts: await eraseUnverified(parts),
       inactive_warned: await warnInactive(parts),
-      inactive_erased: await eraseInactive(parts, erasures),
+      inactive_erased: await eraseInactive(parts, erasures.eraseIf),
       sessions: (await parts.refresh.purge()) + (await parts.browser.purge()),
       receipts: await erasures.purge(),
     };

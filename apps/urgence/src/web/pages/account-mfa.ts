@@ -2,11 +2,11 @@
 import type { Route } from "rouage";
 import { ApiFailure, isRecord } from "../api.ts";
 import { back, button, errorSummary, type FieldErrors, icon, linkButton, postForm, textField } from "../components.ts";
-import { empty, type Html, html } from "../html.ts";
+import { empty, html } from "../html.ts";
 import type { Pages, SignedIn } from "../page.ts";
 import { qrCode } from "../qr.ts";
 import { fieldErrors } from "../violations.ts";
-import { accountView, isWrongSecret } from "./account.ts";
+import { accountView, isWrongSecret } from "./account-view.ts";
 import { failing } from "./register.ts";
 
 export function mfaPages({ post }: Pages): readonly Route[] {
@@ -15,41 +15,6 @@ export function mfaPages({ post }: Pages): readonly Route[] {
     post("/me/account/mfa/confirm", "signed-in", confirmMfa),
     post("/me/account/mfa/stop", "signed-in", stopMfa),
   ];
-}
-
-export function mfaPart({ t, csrf, session }: SignedIn, errors: FieldErrors): Html {
-  const words = t.account;
-  if (!session.account.mfa) {
-    return html`<section class="card"><h2>${words.mfa}</h2><p>${words.mfaOff}</p>${postForm({ action: "/me/account/mfa", csrf }, button(words.mfaStart, { icon: "shield" }))}</section>`;
-  }
-  return html`<section class="card"><h2>${words.mfa}</h2><p class="said none">${icon("shield")}<span>${words.mfaOn}</span></p>
-<details${errors.mfa_password === undefined && errors.mfa_code === undefined ? empty : html` open`}><summary>${words.mfaStop}</summary>${postForm(
-    { action: "/me/account/mfa/stop", csrf },
-    textField(
-      {
-        name: "mfa_password",
-        label: t.account.current,
-        type: "password",
-        autocomplete: "current-password",
-        required: true,
-      },
-      errors,
-    ),
-    textField(
-      {
-        name: "mfa_code",
-        label: t.form.otp,
-        hint: t.form.otpHint,
-        autocomplete: "one-time-code",
-        inputmode: "numeric",
-        required: true,
-        maxLength: 32,
-        className: "code",
-      },
-      errors,
-    ),
-    button(words.mfaStop, { kind: "danger" }),
-  )}</details></section>`;
 }
 
 interface Enrolment {

@@ -2,10 +2,10 @@
 import type { Route } from "rouage";
 import { ApiFailure } from "../api.ts";
 import { back, button, errorSummary, type FieldErrors, postForm, textField } from "../components.ts";
-import { empty, type Html, html } from "../html.ts";
+import { html } from "../html.ts";
 import type { Pages, SignedIn } from "../page.ts";
 import { fieldErrors, sameNames } from "../violations.ts";
-import { accountView, isWrongSecret } from "./account.ts";
+import { accountView, isWrongSecret } from "./account-view.ts";
 import { failing } from "./register.ts";
 
 export function reachPages({ get, post }: Pages): readonly Route[] {
@@ -15,29 +15,6 @@ export function reachPages({ get, post }: Pages): readonly Route[] {
     get("/me/account/email", "signed-in", (page) => codeView(page, {})),
     post("/me/account/email/confirm", "signed-in", confirmEmail),
   ];
-}
-
-function folded(summary: string, open: boolean, form: Html): Html {
-  return html`<details${open ? html` open` : empty}><summary>${summary}</summary>${form}</details>`;
-}
-
-export function phonePart({ t, csrf, form }: SignedIn, errors: FieldErrors): Html {
-  const field = textField(
-    {
-      name: "phone",
-      label: t.account.phoneNew,
-      hint: t.form.phoneHint,
-      type: "tel",
-      value: form.text("phone"),
-      autocomplete: "tel",
-      inputmode: "tel",
-      required: true,
-      maxLength: 30,
-    },
-    errors,
-  );
-  const change = postForm({ action: "/me/account/phone", csrf }, field, button(t.form.save, { kind: "secondary" }));
-  return folded(t.account.phoneChange, errors.phone !== undefined, change);
 }
 
 async function changePhone(page: SignedIn) {
@@ -50,46 +27,6 @@ async function changePhone(page: SignedIn) {
     return accountView(page, fieldErrors(error, t, sameNames("phone")));
   }
   return page.redirect("/me/account", "phoneChanged");
-}
-
-export function emailPart({ t, csrf, form }: SignedIn, errors: FieldErrors): Html {
-  const address = {
-    name: "new_email",
-    label: t.account.emailNew,
-    type: "email",
-    value: form.text("new_email"),
-    autocomplete: "email",
-    inputmode: "email",
-    required: true,
-    maxLength: 254,
-  } as const;
-  const password = {
-    name: "email_password",
-    label: t.account.current,
-    type: "password",
-    autocomplete: "current-password",
-    required: true,
-    maxLength: 256,
-  } as const;
-  const code = {
-    name: "email_totp",
-    label: t.form.otp,
-    hint: t.form.otpHint,
-    autocomplete: "one-time-code",
-    required: true,
-    maxLength: 64,
-    className: "code",
-  } as const;
-  const change = postForm(
-    { action: "/me/account/email", csrf },
-    html`<p class="hint">${t.account.emailChangeText}</p>`,
-    textField(address, errors),
-    textField(password, errors),
-    errors.email_totp === undefined ? empty : textField(code, errors),
-    button(t.form.continue, { kind: "secondary" }),
-  );
-  const open = [address, password, code].some(({ name }) => errors[name] !== undefined);
-  return folded(t.account.emailChange, open, change);
 }
 
 async function changeEmail(page: SignedIn) {

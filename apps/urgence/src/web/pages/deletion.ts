@@ -17,7 +17,7 @@ import { empty, type Html, html } from "../html.ts";
 import type { Dictionary } from "../i18n/dictionary.ts";
 import type { Pages, SignedIn } from "../page.ts";
 import { fieldErrors } from "../violations.ts";
-import { isWrongSecret } from "./account.ts";
+import { isWrongSecret } from "./account-view.ts";
 import { textOf } from "./records.ts";
 import { failing } from "./register.ts";
 

@@ -46,7 +46,11 @@ export const auditLists = {
 } as const;
 
 export const auditDefinitions = [
-  { resource: auditLists.entries, indexes: [["subject", "id"], ["actor", "id"], ["site", "id"], ["audit"]], unique: [] },
+  {
+    resource: auditLists.entries,
+    indexes: [["subject", "id"], ["actor", "id"], ["site", "id"], ["audit"]],
+    unique: [],
+  },
   { resource: auditLists.head, indexes: [], unique: [] },
   { resource: auditLists.roots, indexes: [], unique: [] },
   { resource: auditLists.segments, indexes: [], unique: [] },
