@@ -14,15 +14,15 @@ test("SIGTERM under load: no request in flight is cut, the exit code is 0, the p
 
   const odd: unknown[] = [];
   const statuses = new Set<number>();
-  /** Good answers that arrived, by what was asked. */
-  const received = new Map<string, number>();
+  /** Good answers that arrived, by what was asked; the two people signed in three times before. */
+  const received = new Map([["POST /v1/sessions", 3]]);
   const created: string[] = [];
   const loop = async (what: string, work: (turn: number) => ReturnType<typeof send>) => {
     for (let turn = 0; turn < 100_000; turn++) {
       try {
         const { status, body } = await work(turn);
         statuses.add(status);
-        if (status < 300 && what !== "") received.set(what, (received.get(what) ?? 0) + 1);
+        if (status < 300) received.set(what, (received.get(what) ?? 0) + 1);
         if (status === 201) created.push(body.data.id);
         if (status === 503) return;
       } catch (error) {
@@ -43,7 +43,7 @@ test("SIGTERM under load: no request in flight is cut, the exit code is 0, the p
     ),
     // Slow ones: each hashes a password.
     ...Array.from({ length: 2 }, () =>
-      loop("", () =>
+      loop("POST /v1/sessions", () =>
         send(application, "POST", "/v1/sessions", { body: { email: person.email, password: person.password } }),
       ),
     ),
