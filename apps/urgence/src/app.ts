@@ -77,7 +77,13 @@ export async function startUrgence(settings: UrgenceSettings, options: UrgenceOp
     }),
     accounts: accountsService({ identity, mailer, call: registry.callsFrom("accounts"), country }),
   };
-  const common = { log_level: settings.log_level, public_origin: publicOrigin };
+  const common = {
+    log_level: settings.log_level,
+    public_origin: publicOrigin,
+    statsd_url: settings.statsd_url,
+    otlp_url: settings.otlp_url,
+    deployment_environment: settings.deployment_environment,
+  };
   const running = new Map<ServiceName, Service>();
   for (const [name, definition] of Object.entries(definitions) as [ServiceName, ServiceDefinition][]) {
     const service = await definition.start({ settings: { ...common, storage: place.storage(name) }, clock, tasks });

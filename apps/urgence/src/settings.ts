@@ -83,6 +83,23 @@ export const urgenceSettingsSchema = Type.Object({
     default: "info",
     description: "Least important log lines to write.",
   }),
+  statsd_url: Type.Optional(
+    Type.String({
+      pattern: "^udp://[^/?#@\\s]+:\\d{1,5}$",
+      description: "StatsD server that metrics are sent to, `udp://HOST:PORT`.",
+    }),
+  ),
+  otlp_url: Type.Optional(
+    Type.String({
+      pattern: "^https?://[^@\\s]+$",
+      description: "Where an OpenTelemetry collector takes metrics, such as `http://collector:4318/v1/metrics`.",
+    }),
+  ),
+  deployment_environment: Type.String({
+    pattern: "^[A-Za-z0-9_-]{1,64}$",
+    default: "development",
+    description: "Name of the environment in exported metrics, such as `production`.",
+  }),
 });
 
 export type UrgenceSettings = SettingsOf<typeof urgenceSettingsSchema>;

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { manualClock, ServiceError } from "rouage";
+import { everyone, type Logger, manualClock, route, ServiceError, service, silentLogger } from "rouage";
 import { clientAddress, serviceRegistry } from "./client.ts";
 
 function setup(answer: (request: Request) => Response | Promise<Response>, timeoutMs?: number) {
@@ -18,7 +18,9 @@ function setup(answer: (request: Request) => Response | Promise<Response>, timeo
   return { clock, minted, registry };
 }
 
-test("a call carries the service's own token, the body, the correlation id and the person's address", async () => {
+const traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+
+test("a call carries the service's own token, the body, the correlation id, the trace and the person's address", async () => {
   const { registry } = setup(async (request) =>
     Response.json(
       { url: request.url, headers: Object.fromEntries(request.headers), body: await request.json() },
@@ -28,6 +30,7 @@ test("a call carries the service's own token, the body, the correlation id and t
   const answer = await registry.callsFrom("access")("profiles", "POST", "/internal/card?x=1", {
     body: { a: 1 },
     requestId: "r-1",
+    trace: { traceparent },
     address: "192.0.2.1",
   });
   assert.equal(answer.status, 201);
@@ -35,6 +38,8 @@ test("a call carries the service's own token, the body, the correlation id and t
   assert.equal(url, "http://profiles.internal/internal/card?x=1");
   assert.equal(headers.authorization, "Bearer access-1");
   assert.equal(headers["x-request-id"], "r-1");
+  assert.match(headers.traceparent ?? "", /^00-0af7651916cd43dd8448eb211c80319c-[0-9a-f]{16}-01$/);
+  assert.notEqual(headers.traceparent, traceparent, "each call has an id of its own");
   assert.equal(headers["x-client-address"], "192.0.2.1");
   assert.deepEqual(body, { a: 1 });
 });
@@ -104,4 +109,42 @@ test("an address told in a header is believed from services only", () => {
   assert.equal(clientAddress(request, new Set(["service"])), "192.0.2.1");
   assert.equal(clientAddress(request, new Set(["person"])), "198.51.100.1");
   assert.equal(clientAddress(request, new Set()), "198.51.100.1");
+});
+
+test("request id and trace of a caller reach the log of a service behind another one", async (t) => {
+  const { registry } = setup(() => new Response());
+  const lines: Record<string, unknown>[] = [];
+  const logger = (bound: object): Logger => ({
+    ...silentLogger,
+    writes: () => true,
+    info: (fields, message) => void lines.push({ ...bound, ...fields, message }),
+    child: (fields) => logger({ ...bound, ...fields }),
+  });
+  const { line: _, ...log } = logger({});
+  const call = registry.callsFrom("web");
+  const front = await service({
+    name: "front",
+    version: "1",
+    routes: [
+      route("GET", "/front", {
+        access: [everyone],
+        handler: async ({ requestId, trace, signal }) =>
+          (await call("positions", "GET", "/v1/behind", { requestId, trace, signal })).body,
+      }),
+    ],
+  }).start({ settings: { storage: "memory:" }, log: silentLogger });
+  t.after(() => front.stop());
+  const behind = await service({
+    name: "behind",
+    version: "1",
+    routes: [route("GET", "/behind", { access: [everyone], handler: () => ({}) })],
+  }).start({ settings: { storage: "memory:" }, log });
+  t.after(() => behind.stop());
+  registry.register("positions", behind);
+  const answer = await front.fetch(
+    new Request("http://local/v1/front", { headers: { "x-request-id": "r-7", traceparent } }),
+  );
+  assert.equal(answer.headers.get("x-request-id"), "r-7");
+  const summary = lines.find(({ message }) => message === "request.summary");
+  assert.deepEqual([summary?.rid, summary?.trace], ["r-7", traceparent.slice(3, 35)]);
 });

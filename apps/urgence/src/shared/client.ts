@@ -2,7 +2,7 @@
  * Calls between services: in process, through the other service's own door, so that its checks, limits and log apply. Each call carries a token: the
  * user's own, or a short-lived one of the calling service.
  */
-import { type Clock, ServiceError, systemClock } from "rouage";
+import { type Clock, correlationHeaders, ServiceError, systemClock, type TraceContext } from "rouage";
 
 export type ServiceName = "accounts" | "profiles" | "positions" | "access";
 
@@ -13,6 +13,8 @@ export interface ServiceCallOptions {
   readonly signal?: AbortSignal;
   /** Correlation id of the request that caused the call. */
   readonly requestId?: string;
+  /** Trace of that request. */
+  readonly trace?: TraceContext | undefined;
   /** Network address of the person the call is made for; believed only from services. */
   readonly address?: string;
   /** Further headers, such as preconditions or another type of JSON; the ones above win. */
@@ -102,12 +104,12 @@ function buildRequest(
   service: ServiceName,
   method: string,
   path: string,
-  { body, requestId, address, headers: further = {} }: ServiceCallOptions,
+  { body, requestId, trace, address, headers: further = {} }: ServiceCallOptions,
   authorization: string,
   signal: AbortSignal,
 ): Request {
-  const headers = new Headers({ ...further, authorization, accept: "application/json" });
-  if (requestId !== undefined) headers.set("x-request-id", requestId);
+  const correlation = requestId === undefined ? {} : correlationHeaders({ requestId, trace });
+  const headers = new Headers({ ...further, ...correlation, authorization, accept: "application/json" });
   if (address !== undefined) headers.set(addressHeader, address);
   if (body === undefined) return new Request(`http://${service}.internal${path}`, { method, headers, signal });
   if (!headers.has("content-type")) headers.set("content-type", "application/json");

@@ -1,4 +1,5 @@
 /** The API as the pages use it: calls on behalf of the signed-in person, answers as data or as one kind of failure. */
+import type { TraceContext } from "rouage";
 import type { ServiceCall, ServiceName } from "../shared/client.ts";
 
 export interface ApiViolation {
@@ -68,11 +69,12 @@ export interface ApiCaller {
   readonly accessToken?: string | undefined;
   readonly signal: AbortSignal;
   readonly requestId: string;
+  readonly trace?: TraceContext | undefined;
   /** Network address of the person, for limits on tries. */
   readonly address?: string | undefined;
 }
 
-export function api({ call, accessToken, signal, requestId, address }: ApiCaller): Api {
+export function api({ call, accessToken, signal, requestId, trace, address }: ApiCaller): Api {
   const send = async (
     service: ServiceName,
     method: string,
@@ -83,6 +85,7 @@ export function api({ call, accessToken, signal, requestId, address }: ApiCaller
     const answer = await call(service, method, path, {
       signal,
       requestId,
+      trace,
       ...(headers === undefined ? {} : { headers }),
       ...(body === undefined ? {} : { body }),
       ...(address === undefined ? {} : { address }),

@@ -1,5 +1,5 @@
 /** The old report's routes for API clients: a JSON body goes to the API as it is, and its answer comes back as it is. */
-import { type HttpRequest, type Reply, reply, ServiceError } from "rouage";
+import { type Correlated, type HttpRequest, type Reply, reply, ServiceError } from "rouage";
 import type { ServiceCall, ServiceName } from "../shared/client.ts";
 
 const limit = 512 * 1024;
@@ -7,7 +7,7 @@ const limit = 512 * 1024;
 export async function forwardJson(
   request: HttpRequest,
   call: ServiceCall,
-  requestId: string,
+  { requestId, trace }: Correlated,
   service: ServiceName,
   method: string,
   path: string,
@@ -20,6 +20,7 @@ export async function forwardJson(
     body: shape(parse(bytes)),
     signal: request.signal,
     requestId,
+    trace,
     ...(request.peer === undefined ? {} : { address: request.peer }),
     ...(authorization === undefined ? {} : { authorization }),
   });

@@ -4,6 +4,7 @@
  */
 import {
   type Clock,
+  type Correlated,
   everyone,
   type HttpRequest,
   type Logger,
@@ -12,6 +13,7 @@ import {
   reply,
   route,
   ServiceError,
+  type TraceContext,
 } from "rouage";
 import type { ServiceCall } from "../shared/client.ts";
 import { type Api, ApiFailure, api } from "./api.ts";
@@ -87,13 +89,14 @@ export interface Pages {
 export interface PostOptions {
   readonly bodyLimit?: number;
   /** Answers JSON bodies in the API's way, before and instead of the page. */
-  readonly json?: (request: HttpRequest, call: ServiceCall, requestId: string) => Promise<Reply>;
+  readonly json?: (request: HttpRequest, call: ServiceCall, correlated: Correlated) => Promise<Reply>;
 }
 
 interface Incoming {
   readonly request: HttpRequest;
   readonly params: unknown;
   readonly requestId: string;
+  readonly trace?: TraceContext | undefined;
   readonly signal: AbortSignal;
   readonly log: Logger;
 }
@@ -124,7 +127,7 @@ export function pages(deps: WebDeps): Pages {
       bodyLimit: options.bodyLimit ?? defaultBodyLimit,
       handler: async (incoming) => {
         if (options.json !== undefined && isJson(incoming.request)) {
-          return options.json(incoming.request, deps.call, incoming.requestId);
+          return options.json(incoming.request, deps.call, incoming);
         }
         return serve({ deps, known, jar, access, handler, bodyLimit: options.bodyLimit ?? defaultBodyLimit }, incoming);
       },
@@ -145,7 +148,7 @@ interface Serving {
 }
 
 async function serve({ deps, known, jar, access, handler, bodyLimit }: Serving, incoming: Incoming): Promise<Reply> {
-  const { request, requestId, signal } = incoming;
+  const { request, requestId, trace, signal } = incoming;
   const cookies = parseCookies(request.header("cookie"));
   const sessionCookie = cookies.get(jar.name("session")) ?? "";
   const query = new URLSearchParams(request.url.split("?", 2)[1] ?? "");
@@ -156,7 +159,7 @@ async function serve({ deps, known, jar, access, handler, bodyLimit }: Serving, 
   let form: Form = emptyForm;
 
   try {
-    session = sessionCookie === "" ? undefined : await known.resolve(sessionCookie, signal, requestId);
+    session = sessionCookie === "" ? undefined : await known.resolve(sessionCookie, signal, incoming);
     language = pageLanguage();
     await rememberLanguage();
     if (access !== "everyone" && session === undefined) return toSignIn();
@@ -191,7 +194,7 @@ async function serve({ deps, known, jar, access, handler, bodyLimit }: Serving, 
   }
 
   function userApi(): Api {
-    return api({ call: deps.call, accessToken: session?.accessToken, signal, requestId, address: request.peer });
+    return api({ call: deps.call, accessToken: session?.accessToken, signal, requestId, trace, address: request.peer });
   }
 
   function makePage(): Page {
@@ -207,7 +210,7 @@ async function serve({ deps, known, jar, access, handler, bodyLimit }: Serving, 
       origin: deps.publicOrigin ?? request.origin,
       session,
       api: userApi(),
-      service: api({ call: deps.call, signal, requestId, address: request.peer }),
+      service: api({ call: deps.call, signal, requestId, trace, address: request.peer }),
       form,
       get csrf() {
         return csrf();

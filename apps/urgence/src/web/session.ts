@@ -1,5 +1,5 @@
 /** Browser sessions: the cookie is opaque here; accounts says whose it is. Answers are kept for a minute at most. */
-import type { Clock } from "rouage";
+import type { Clock, Correlated } from "rouage";
 import type { ServiceCall } from "../shared/client.ts";
 import { ApiFailure, api } from "./api.ts";
 import { digest } from "./security.ts";
@@ -26,7 +26,7 @@ export interface ResolvedSession {
 }
 
 export interface Sessions {
-  resolve(cookie: string, signal: AbortSignal, requestId: string): Promise<BrowserSession | undefined>;
+  resolve(cookie: string, signal: AbortSignal, correlated: Correlated): Promise<BrowserSession | undefined>;
   /** Drops what is remembered about a cookie: after sign-out, a change of language, of password or of second factor. */
   forget(cookie: string): void;
 }
@@ -39,13 +39,13 @@ export function sessions(call: ServiceCall, clock: Clock): Sessions {
   const key = (cookie: string) => digest(cookie).toString("base64url");
 
   return {
-    async resolve(cookie, signal, requestId) {
+    async resolve(cookie, signal, correlated) {
       if (cookie === "" || cookie.length > 512) return undefined;
       const id = key(cookie);
       const known = remembered.get(id);
       if (known !== undefined && known.until > clock.now()) return known.session;
       remembered.delete(id);
-      const answer = await find(cookie, signal, requestId);
+      const answer = await find(cookie, signal, correlated);
       if (answer === undefined) return undefined;
       const session = { accessToken: answer.access_token, csrf: answer.csrf, account: answer.account };
       const lifetime = Math.min(rememberedMs, answer.expires_in * 1000 - 5000);
@@ -61,9 +61,13 @@ export function sessions(call: ServiceCall, clock: Clock): Sessions {
     remembered.set(id, { session, until });
   }
 
-  async function find(cookie: string, signal: AbortSignal, requestId: string): Promise<ResolvedSession | undefined> {
+  async function find(
+    cookie: string,
+    signal: AbortSignal,
+    correlated: Correlated,
+  ): Promise<ResolvedSession | undefined> {
     try {
-      const accounts = api({ call, signal, requestId });
+      const accounts = api({ call, signal, requestId: correlated.requestId, trace: correlated.trace });
       return await accounts.data("accounts", "POST", "/internal/browser-sessions/resolve", { cookie });
     } catch (error) {
       if (error instanceof ApiFailure && error.status >= 400 && error.status < 405) return undefined;

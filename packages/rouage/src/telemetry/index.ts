@@ -8,6 +8,7 @@ export {
   standardOutput,
 } from "./json-log.ts";
 export { type Logger, type LogLevel, silentLogger } from "./log.ts";
-export type { Counter, Histogram, Labels, Metrics } from "./metrics.ts";
+export { type MetricDefinition, metricList } from "./metric-list.ts";
+export type { Counter, Histogram, Labels, MetricFamily, MetricSeries, Metrics } from "./metrics.ts";
 export { monitorProcess, type ProcessMonitor } from "./process.ts";
 export { createMetrics, durationBuckets, mergeExpositions, noMetrics, sizeBuckets } from "./registry.ts";

@@ -3,7 +3,7 @@
  * the answer leaves. What finds nobody is recorded too, and looks the same whatever the cause.
  */
 import { randomUUIDv7 } from "node:crypto";
-import { type Clock, invalid, type Logger, type Principal, ServiceError } from "rouage";
+import { type Clock, invalid, type Logger, type Principal, ServiceError, type TraceContext } from "rouage";
 import type { ServiceCall } from "../../shared/client.ts";
 import type { AuditDraft, AuditOutcome } from "./audit/entry.ts";
 import type { Recorder } from "./audit/recorder.ts";
@@ -25,6 +25,7 @@ export interface LookupParts {
 export interface LookupContext {
   readonly principal: Principal;
   readonly requestId: string;
+  readonly trace?: TraceContext | undefined;
   readonly signal: AbortSignal;
   readonly clock: Clock;
   readonly log: Logger;

@@ -1,6 +1,6 @@
 /** Finds the person a responder means, and what is to be shown of them, by asking the other services. */
 import { randomUUIDv7 } from "node:crypto";
-import { ServiceError } from "rouage";
+import { type Correlated, ServiceError } from "rouage";
 import type { ServiceAnswer, ServiceCall, ServiceName } from "../../shared/client.ts";
 import type { Candidate } from "./second-fact.ts";
 
@@ -24,13 +24,15 @@ export interface People {
   show(person: string): Promise<Found>;
 }
 
-export function people(
-  call: ServiceCall,
-  context: { readonly signal: AbortSignal; readonly requestId: string },
-): People {
-  const { signal, requestId } = context;
+export function people(call: ServiceCall, context: Correlated & { readonly signal: AbortSignal }): People {
+  const { signal, requestId, trace } = context;
   const ask = async (service: ServiceName, method: string, path: string, body?: unknown): Promise<Bag | undefined> => {
-    const answer = await call(service, method, path, { signal, requestId, ...(body === undefined ? {} : { body }) });
+    const answer = await call(service, method, path, {
+      signal,
+      requestId,
+      trace,
+      ...(body === undefined ? {} : { body }),
+    });
     if (answer.status === 404) return undefined;
     const data = dataOf(answer);
     if (answer.status !== 200 || data === undefined)

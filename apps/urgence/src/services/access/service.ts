@@ -70,12 +70,12 @@ function publicRoutes(deps: AccessDeps, context: ServiceContext, partsOf: PartsO
       important: true,
       summary: "Find a person by exact phone number or card, for an incident and a reason",
       tag: "access",
-      async handler({ principal, requestId, signal, body }) {
+      async handler({ principal, requestId, trace, signal, body }) {
         const { budget, recorder } = await partsOf(context);
         const anomaly = anomalyReporter(context);
         const { phoneHashKey, call, country = "FR" } = deps;
         const parts = { call, budget, recorder, phoneHashKey, country, anomaly };
-        return { data: await lookup(parts, { principal, requestId, signal, clock, log }, body) };
+        return { data: await lookup(parts, { principal, requestId, trace, signal, clock, log }, body) };
       },
     }),
     route("GET", "/lookups", {

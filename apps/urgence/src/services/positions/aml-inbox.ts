@@ -4,7 +4,7 @@
  * service does not answer does a message wait, at most half an hour. Known and unknown numbers take the same path and the same time.
  */
 import { randomUUIDv7 } from "node:crypto";
-import type { Clock, Logger } from "rouage";
+import type { Clock, Correlated, Logger } from "rouage";
 import type { Change, Storage } from "rouage/storage";
 import type { ServiceCall } from "../../shared/client.ts";
 import type { Position } from "./position.ts";
@@ -15,7 +15,7 @@ export const inboxLifetimeMs = 30 * 60_000;
 
 export interface AmlInbox {
   /** Resolves when the message is durable and, where accounts answered, delivered or dropped. */
-  accept(phoneHash: string, position: Position, requestId: string): Promise<void>;
+  accept(phoneHash: string, position: Position, correlated: Correlated): Promise<void>;
   /** Tries again what waits, and drops what waited too long. */
   retry(): Promise<void>;
 }
@@ -41,10 +41,10 @@ export function amlInbox({ storage, call, clock, log }: AmlInboxOptions): AmlInb
   };
   const keyOf = (id: string) => ({ resource: inboxList, parent: "", id });
 
-  async function deliver(id: string, { phone_hash, position }: Waiting, requestId?: string): Promise<void> {
+  async function deliver(id: string, { phone_hash, position }: Waiting, correlated?: Correlated): Promise<void> {
     let person: string | undefined;
     try {
-      person = await find(phone_hash, requestId);
+      person = await find(phone_hash, correlated);
     } catch (error) {
       log.warn({ aml: id, error: String(error) }, "the owner of a number could not be asked for, the message waits");
       return;
@@ -53,10 +53,10 @@ export function amlInbox({ storage, call, clock, log }: AmlInboxOptions): AmlInb
     await storage.commit([...(person === undefined ? [] : positionChanges(person, id, position)), done]);
   }
 
-  async function find(phone_hash: string, requestId?: string): Promise<string | undefined> {
+  async function find(phone_hash: string, correlated?: Correlated): Promise<string | undefined> {
     const answer = await call("accounts", "POST", "/internal/people/find", {
       body: { phone_hash },
-      ...(requestId === undefined ? {} : { requestId }),
+      ...(correlated === undefined ? {} : { requestId: correlated.requestId, trace: correlated.trace }),
     });
     if (answer.status === 404) return undefined;
     const data = isBag(answer.body) ? answer.body.data : undefined;
@@ -68,7 +68,7 @@ export function amlInbox({ storage, call, clock, log }: AmlInboxOptions): AmlInb
   }
 
   return {
-    async accept(phone_hash, position, requestId) {
+    async accept(phone_hash, position, correlated) {
       await ready();
       const id = randomUUIDv7();
       const waiting: Waiting = { phone_hash, position, until: clock.now() + inboxLifetimeMs };
@@ -76,7 +76,7 @@ export function amlInbox({ storage, call, clock, log }: AmlInboxOptions): AmlInb
         { kind: "put", key: keyOf(id), body: JSON.stringify(waiting), expect: { kind: "absent" }, logBody: false },
       ]);
       try {
-        await deliver(id, waiting, requestId);
+        await deliver(id, waiting, correlated);
       } catch (error) {
         // It is durable: the next try delivers it.
         log.error({ aml: id, error: String(error) }, "an AML message could not be delivered yet");

@@ -1,5 +1,5 @@
 /** `POST /aml`: always answers 2xx, as the network expects: 200 accepted, 202 rejected with the reason. Numbers are hashed, never logged. */
-import { type Clock, type HttpRequest, type Logger, type Principal, ServiceError } from "rouage";
+import { type Clock, type HttpRequest, type Logger, type Principal, ServiceError, type TraceContext } from "rouage";
 import { clientAddress } from "../../shared/client.ts";
 import { phoneHash, toE164 } from "../../shared/phone.ts";
 import { slidingWindow } from "../../shared/sliding-window.ts";
@@ -22,6 +22,7 @@ export interface AmlCall {
   readonly request: HttpRequest;
   readonly principal: Principal;
   readonly requestId: string;
+  readonly trace?: TraceContext | undefined;
 }
 
 export interface AmlAnswer {
@@ -37,7 +38,7 @@ export function amlHandler(options: AmlHandlerOptions): (call: AmlCall) => Promi
     return { status: 202, body: { data: { status: "rejected", reason, problems } } };
   };
 
-  return async ({ request, principal, requestId }) => {
+  return async ({ request, principal, requestId, trace }) => {
     const address = clientAddress(request, principal.roles) ?? "unknown";
     if (!window.take(address).ok) return refuse(rejected("rate-limited"));
     let body: string;
@@ -55,7 +56,7 @@ export function amlHandler(options: AmlHandlerOptions): (call: AmlCall) => Promi
     const number = report.phone === undefined ? undefined : toE164(report.phone, country);
     if (number !== undefined) {
       try {
-        await inbox.accept(phoneHash(phoneHashKey, number), report.position, requestId);
+        await inbox.accept(phoneHash(phoneHashKey, number), report.position, { requestId, trace });
       } catch (error) {
         log.error({ error: String(error) }, "an AML message could not be stored");
         return refuse(rejected("unavailable"));

@@ -1,5 +1,5 @@
 /** Routes of the card: the person's own, the public door behind its QR code, and the lookup by other services. */
-import { everyone, type Route, reply, role, route, type ServiceContext, ServiceError } from "rouage";
+import { type Correlated, everyone, type Route, reply, role, route, type ServiceContext, ServiceError } from "rouage";
 import { Type } from "typebox";
 import { renderSVG } from "uqr";
 import { clientAddress, type ServiceCall } from "../../shared/client.ts";
@@ -93,7 +93,7 @@ export function cardRoutes({ context, cards, deps }: CardRoutesOptions): readonl
       important: true,
       tag: "card",
       summary: "What the person made public, for whoever holds the card",
-      async handler({ params, request, principal, requestId, signal }) {
+      async handler({ params, request, principal, requestId, trace, signal }) {
         const slot = limit.take(networkOf(clientAddress(request, principal.roles)));
         if (!slot.ok) {
           const headers = { ...unindexed, "retry-after": String(slot.retryAfterSeconds) };
@@ -104,7 +104,7 @@ export function cardRoutes({ context, cards, deps }: CardRoutesOptions): readonl
         const stored = await loadProfile(storage, found.person);
         const updated = stored === undefined ? {} : { updated: stored.revision };
         const view = cardView(stored?.profile ?? freshProfile(), found.parts, { now: clock.now(), ...updated });
-        await record(found.person, found.parts, { requestId, signal });
+        await record(found.person, found.parts, { requestId, trace, signal });
         return reply(200, { data: view }, unindexed);
       },
     }),
@@ -127,12 +127,12 @@ export function cardRoutes({ context, cards, deps }: CardRoutesOptions): readonl
   async function record(
     who: string,
     sections: readonly string[],
-    { requestId, signal }: { readonly requestId: string; readonly signal: AbortSignal },
+    { requestId, trace, signal }: Correlated & { readonly signal: AbortSignal },
   ): Promise<void> {
     const body = { level: 0, person: who, service: "profiles", sections, outcome: "shown" };
     let cause: unknown;
     try {
-      const { status } = await deps.call("access", "POST", "/internal/audit", { body, requestId, signal });
+      const { status } = await deps.call("access", "POST", "/internal/audit", { body, requestId, trace, signal });
       if (status >= 200 && status < 300) return;
       cause = new Error(`the audit answered ${status}`);
     } catch (error) {

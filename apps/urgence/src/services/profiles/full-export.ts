@@ -1,5 +1,5 @@
 /** Everything the system holds about a person in one document: what is here, and what the other services answer the person. */
-import type { Logger } from "rouage";
+import type { Logger, TraceContext } from "rouage";
 import type { ServiceCall, ServiceName } from "../../shared/client.ts";
 
 /** A part that could not be fetched, named so that nobody takes the document for complete. */
@@ -14,6 +14,7 @@ export interface ElsewhereOptions {
   readonly authorization: string;
   readonly signal: AbortSignal;
   readonly requestId: string;
+  readonly trace?: TraceContext | undefined;
   readonly log: Logger;
 }
 
@@ -57,12 +58,12 @@ class Refused extends Error {
 
 /** `data` of the answer; of lists all pages, by the `Next-Page` header. */
 async function readAll(service: ServiceName, path: string, options: ElsewhereOptions): Promise<unknown> {
-  const { call, authorization, signal, requestId } = options;
+  const { call, authorization, signal, requestId, trace } = options;
   const collected: unknown[] = [];
   let next: string | undefined = path;
   for (let page = 0; next !== undefined; page += 1) {
     if (page === maxPages) throw new Error("more pages than can be read");
-    const { status, body, headers } = await call(service, "GET", next, { authorization, signal, requestId });
+    const { status, body, headers } = await call(service, "GET", next, { authorization, signal, requestId, trace });
     if (status !== 200) throw new Refused(status);
     const data = typeof body === "object" && body !== null && "data" in body ? body.data : body;
     if (!Array.isArray(data)) return data;

@@ -109,12 +109,12 @@ export function profileRoutes(options: ProfileRoutesOptions): readonly Route[] {
     route("GET", "/me/export", {
       ...person,
       summary: "Everything held about the person, in one JSON document",
-      async handler({ principal, request, requestId, signal, log }) {
+      async handler({ principal, request, requestId, trace, signal, log }) {
         const id = idOf(principal.id);
         const now = clock.now();
         const stored = await loadProfile(storage, id);
         const authorization = request.header("authorization") ?? "";
-        const elsewhere = await collectElsewhere({ call: options.call, authorization, signal, requestId, log });
+        const elsewhere = await collectElsewhere({ call: options.call, authorization, signal, requestId, trace, log });
         const versions = await history(storage, id, { limit: Number.MAX_SAFE_INTEGER });
         const card = await options.cards.get(id).catch(() => null);
         const everything = {
@@ -177,6 +177,7 @@ async function importRoute({ context, imports }: ProfileRoutesOptions, call: Imp
   const writing: OperationContext = {
     principal,
     requestId: call.requestId,
+    trace: call.trace,
     signal: call.signal,
     log: call.log,
     clock: call.clock,

@@ -16,10 +16,10 @@ export function legacyPages({ get, post }: Pages): readonly Route[] {
     get("/signin", "everyone", (page) => page.redirect("/signin/")),
     get("/user/add/", "signed-in", (page) => page.redirect("/me/profile")),
     post("/user/add/", "signed-in", (page) => page.redirect("/me/profile"), {
-      json: (request, call, requestId) => {
+      json: (request, call, correlated) => {
         if (request.header("authorization") === undefined) throw new ServiceError("missing-credentials");
         const shape = (body: unknown) => (isRecord(body) && !("data" in body) ? { data: body } : body);
-        return forwardJson(request, call, requestId, "profiles", "PUT", "/v1/me/profile", shape);
+        return forwardJson(request, call, correlated, "profiles", "PUT", "/v1/me/profile", shape);
       },
     }),
   ];

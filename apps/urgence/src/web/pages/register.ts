@@ -11,7 +11,7 @@ export function registerPages({ get, post }: Pages): readonly Route[] {
   return [
     get("/signup/", "everyone", (page) => signupView(page, {})),
     post("/signup/", "everyone", signup, {
-      json: (request, call, requestId) => forwardJson(request, call, requestId, "accounts", "POST", "/v1/accounts"),
+      json: (request, call, correlated) => forwardJson(request, call, correlated, "accounts", "POST", "/v1/accounts"),
     }),
     get("/confirm", "everyone", (page) => confirmView(page, page.query.get("email") ?? "", {})),
     post("/confirm", "everyone", confirm),

@@ -16,7 +16,7 @@ export function signinPages({ get, post }: Pages): readonly Route[] {
         : page.redirect(localPath(page.query.get("next"), homeOf(page.session.account.roles))),
     ),
     post("/signin/", "everyone", signin, {
-      json: (request, call, requestId) => forwardJson(request, call, requestId, "accounts", "POST", "/v1/sessions"),
+      json: (request, call, correlated) => forwardJson(request, call, correlated, "accounts", "POST", "/v1/sessions"),
     }),
     get("/start", "signed-in", (page) => page.redirect(homeOf(page.session.account.roles))),
     post("/signout", "signed-in", signout),
