@@ -37,6 +37,15 @@ const mistakes: readonly (readonly [string, string, Partial<Record<keyof Options
     { schema: Type.String() },
     /schema must be made with Type.Object/,
   ],
+  ["an unknown hook", "kittens", { hooks: { befor() {} } }, /hooks.befor is not known \(before, after\)/],
+  ["a rule that is no list", "kittens", { access: { read: everyone } }, /: access.read must be a list of rules$/],
+  [
+    "a rule that is none",
+    "kittens",
+    { access: { read: [undefined] } },
+    /: access.read has something that is not a rule$/,
+  ],
+  ["an index without fields", "kittens", { indexes: [[]] }, /indexes has an entry without a field/],
   ["a field every object has", "kittens", { schema: Type.Object({ id: Type.String() }) }, /field id is reserved/],
   [
     "a field named like what objects inherit",

@@ -57,6 +57,18 @@ describe("a running service", () => {
     assert.equal(read.data.name, "Tom");
   });
 
+  test("a storage that cannot be opened, or an endpoint that does not exist, stops the start by name", async (t) => {
+    await assert.rejects(started(t, {}, { settings: { storage: `sqlite:${tmpdir()}` } }), {
+      message: `the storage file ${tmpdir()} cannot be opened: unable to open database file`,
+    });
+    await assert.rejects(
+      started(t, {}, { settings: { disabled_endpoints: ["plural_kittens_delete", "plural_kitens_delete"] } }),
+      /disabled_endpoints: no such resource: plural_kitens_delete;/,
+    );
+    const running = await started(t, {}, { settings: { disabled_endpoints: ["plural_kittens_delete"] } });
+    assert.equal((await get(running, "/v1/kittens", { method: "DELETE" })).status, 405);
+  });
+
   test("offers its operations for direct use", async (t) => {
     const running = await started(t);
     const context = operationContext(running.context, anonymous);

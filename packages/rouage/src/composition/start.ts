@@ -6,6 +6,7 @@ import { openapiDocument } from "../faces/openapi/document.ts";
 import { toFetch } from "../faces/rest/fetch.ts";
 import { createRestFace } from "../faces/rest/rest.ts";
 import { createAllOperations, definitionOf } from "../operations/create-operations.ts";
+import type { Resource } from "../resource.ts";
 import type { Service, ServiceContext, ServiceDeclaration, StartOptions } from "../service-declaration.ts";
 import { readServiceSettings, type Settings } from "../settings.ts";
 import { measuredStorage } from "../storage/measured.ts";
@@ -53,6 +54,7 @@ export async function startService(declaration: ServiceDeclaration, options: Sta
   }
 
   async function assemble(storage: Storage): Promise<Service> {
+    refuseUnknownEndpoints(settings.disabled_endpoints, resources);
     await storage.define(resources.map(definitionOf));
     const operations = createAllOperations(resources, { storage, clock, log, settings: operationSettings(settings) });
     const served = resources.flatMap((resource) => {
@@ -222,4 +224,15 @@ function registerServiceMetrics(metrics: Metrics, running: () => number): void {
 /** Requests end by themselves within their deadline; asking now and then costs the hot path nothing. */
 async function idle(running: () => number, rest: () => number): Promise<void> {
   while (running() > 0 && rest() > 0) await new Promise((resolve) => setTimeout(resolve, Math.min(10, rest())));
+}
+
+/** A misspelt name would leave the endpoint open. */
+function refuseUnknownEndpoints(names: readonly string[], resources: readonly Resource[]): void {
+  const unknown = names.filter(
+    (endpoint) => !resources.some(({ name }) => endpoint.replace(/^[a-z]+_/, "").replace(/_[a-z]+$/, "") === name),
+  );
+  if (unknown.length > 0)
+    throw new Error(
+      `setting disabled_endpoints: no such resource: ${unknown.join(", ")}; expected {plural|object}_{resource}_{method}`,
+    );
 }

@@ -115,6 +115,8 @@ function* fieldProblems(options: ResourceOptions<TObject>): Iterable<string> {
     else if (write?.length === 0 && isRequired(schema, field))
       yield `field ${field} is required but nobody may write it: no object could be created`;
   }
+  for (const [option, tuples] of Object.entries({ unique, indexes }))
+    if (tuples.some((fields) => fields.length === 0)) yield `${option} has an entry without a field`;
   for (const field of unique.flat()) {
     if (!isField(field)) yield `unique names ${field}, which is not in the schema`;
     else if (isHidden(field)) yield `unique on the writeOnly field ${field} would tell its values`;
@@ -139,14 +141,18 @@ const accessKeys = ["create", "read", "write", "list", "get", "replace", "patch"
 
 function* accessProblems(options: ResourceOptions<TObject>): Iterable<string> {
   const { access = {}, fieldAccess = {}, disabled = [], singleton } = options;
-  for (const [action, rules] of Object.entries(access)) {
+  for (const action of Object.keys(access))
     if (!accessKeys.some((known) => known === action)) yield `access.${action} is not known (${accessKeys.join(", ")})`;
-    yield* ruleProblems(`access.${action}`, rules);
-  }
-  for (const [field, rules] of Object.entries(fieldAccess as Record<string, Access<unknown>>)) {
-    yield* ruleProblems(`fieldAccess.${field}.read`, rules.read);
-    yield* ruleProblems(`fieldAccess.${field}.write`, rules.write);
-  }
+  const unusable = [
+    ...Object.entries(access).flatMap(([action, rules]) => [...ruleProblems(`access.${action}`, rules)]),
+    ...Object.entries(fieldAccess as Record<string, Access<unknown>>).flatMap(([field, { read, write }]) => [
+      ...ruleProblems(`fieldAccess.${field}.read`, read),
+      ...ruleProblems(`fieldAccess.${field}.write`, write),
+    ]),
+  ];
+  yield* unusable;
+  // What follows looks into the rules.
+  if (unusable.length > 0) return;
   if (access.create?.includes(owner))
     yield "access.create: nobody owns an object before it exists; use authenticated (or leave it out)";
   if (singleton === true) return;
@@ -181,6 +187,10 @@ function* optionProblems({ id, pageSize, disabled = [], ...rest }: ResourceOptio
     if (!methods.includes(method)) yield `disabled ${method} is not known (${methods.join(", ")})`;
   if (rest.unknownFields !== undefined && !["reject", "drop", "keep"].includes(rest.unknownFields))
     yield "unknownFields must be reject, drop or keep";
+  for (const [hook, run] of Object.entries(rest.hooks ?? {})) {
+    if (hook !== "before" && hook !== "after") yield `hooks.${hook} is not known (before, after)`;
+    else if (run !== undefined && typeof run !== "function") yield `hooks.${hook} must be a function`;
+  }
   for (const option of Object.keys(rest)) if (!knownOptions.has(option)) yield `option ${option} is not known`;
 }
 

@@ -21,9 +21,7 @@ const cachedStatements = 256;
  * Checkpoints are made by others (see checkpoint.ts), never inside a commit.
  */
 export function openDatabase(path: string, { busyMs = 50 }: { readonly busyMs?: number } = {}): Database {
-  createFile(path);
-  const connection = new DatabaseSync(path, { timeout: 10_000, enableDoubleQuotedStringLiterals: false });
-  connection.exec("PRAGMA journal_mode = WAL");
+  const connection = open(path);
   connection.exec("PRAGMA synchronous = FULL");
   connection.exec("PRAGMA secure_delete = ON");
   connection.exec("PRAGMA wal_autocheckpoint = 0");
@@ -56,6 +54,21 @@ export function openDatabase(path: string, { busyMs = 50 }: { readonly busyMs?: 
       connection.close();
     },
   };
+}
+
+/** @throws Error that names the file and what is wrong with it */
+function open(path: string): DatabaseSync {
+  let connection: DatabaseSync | undefined;
+  try {
+    createFile(path);
+    connection = new DatabaseSync(path, { timeout: 10_000, enableDoubleQuotedStringLiterals: false });
+    connection.exec("PRAGMA journal_mode = WAL");
+    return connection;
+  } catch (error) {
+    connection?.close();
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new Error(`the storage file ${path} cannot be opened: ${reason}`, { cause: error });
+  }
 }
 
 /** Makes the file and its folders for the owner alone; SQLite gives its side files the same mode. */
