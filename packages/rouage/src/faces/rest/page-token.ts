@@ -9,14 +9,20 @@ export interface PageToken {
   readonly nonce?: string;
 }
 
-export function encodePageToken(sort: readonly Sort[], after: readonly SortValue[], nonce?: string): string {
+/** The token; undefined where the values are too long for a URL that clients and servers accept. */
+export function encodePageToken(
+  sort: readonly Sort[],
+  after: readonly SortValue[],
+  nonce?: string,
+): string | undefined {
   const values: Record<string, SortValue> = {};
   // Stringifying drops undefined: a missing value is a missing key.
   sort.forEach((_, index) => {
     values[index] = after[index];
   });
   const json = JSON.stringify({ s: sortText(sort), o: values, ...(nonce === undefined ? {} : { n: nonce }) });
-  return encoder.encode(json).toBase64({ alphabet: "base64url", omitPadding: true });
+  const token = encoder.encode(json).toBase64({ alphabet: "base64url", omitPadding: true });
+  return token.length > longestToken ? undefined : token;
 }
 
 /** The token's content when it is well-formed and belongs to this (completed) order; undefined otherwise. */
@@ -44,6 +50,8 @@ export function decodePageToken(token: string, sort: readonly Sort[]): PageToken
 }
 
 const deepestToken = 64;
+/** Leaves room in a URL, and in the headers of an answer, for everything else. */
+const longestToken = 4096;
 const encoder = new TextEncoder();
 const decoder = new TextDecoder("utf-8", { fatal: true });
 

@@ -87,8 +87,16 @@ export function resourceEndpoints(
         };
 
   const validators = (revision: number) => ({ etag: `"${revision}"`, "last-modified": httpDate(revision) });
-  const nextPage = (exchange: Exchange, next: NonNullable<DeleteListResult["next"]>, nonce?: string) => ({
-    "next-page": nextPageOf(exchange, settings, next.limit, encodePageToken(next.sort, next.after, nonce)),
+  type Next = NonNullable<DeleteListResult["next"]>;
+  const nextPage = (exchange: Exchange, { sort, after, limit }: Next) => {
+    const token = encodePageToken(sort, after);
+    if (token === undefined)
+      throw invalid(at("querystring", "_sort", "_sort has values too long to continue behind them", "too-long"));
+    return { "next-page": nextPageOf(exchange, settings, limit, token) };
+  };
+  /** What was deleted does not come back: without a token the same request continues as well. */
+  const nextDeletion = (exchange: Exchange, { sort, after, limit }: Next) => ({
+    "next-page": nextPageOf(exchange, settings, limit, encodePageToken(sort, after, nonces.issue())),
   });
 
   function listAnswer(exchange: Exchange, result: ListResult): Answer {
@@ -255,7 +263,7 @@ export function resourceEndpoints(
           "content-type": jsonType,
           "cache-control": uncached,
           ...validators(result.revision),
-          ...(result.next === undefined ? {} : nextPage(exchange, result.next, nonces.issue())),
+          ...(result.next === undefined ? {} : nextDeletion(exchange, result.next)),
         },
         body: `{"data":[${result.items.join(",")}]}`,
       };
@@ -314,10 +322,10 @@ const jsonPatch = "application/json-patch+json";
 const patchTypes = [jsonType, mergePatch, jsonPatch];
 
 /** The original query with where to continue; other parameters stay as they were written. */
-function nextPageOf(exchange: Exchange, settings: Settings, limit: number, token: string): string {
+function nextPageOf(exchange: Exchange, settings: Settings, limit: number, token: string | undefined): string {
   const kept = exchange.search.split("&").filter((pair) => pair !== "" && !/^(_limit|_token)(=|$)/.test(pair));
   const origin = settings.public_origin ?? exchange.request.origin;
-  return `${origin}${exchange.path}?${[...kept, `_limit=${limit}`, `_token=${token}`].join("&")}`;
+  return `${origin}${exchange.path}?${[...kept, `_limit=${limit}`, ...(token === undefined ? [] : [`_token=${token}`])].join("&")}`;
 }
 
 /** `data` of an envelope; empty where the body carries none. */

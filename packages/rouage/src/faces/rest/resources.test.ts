@@ -291,6 +291,27 @@ test("§1.7 Next-Page is absolute, keeps the query, and leads through every obje
   }
 });
 
+test("§1.7 values too long for a URL cannot be paged behind, and say so; a deletion continues without them", async () => {
+  const long = resource("long", {
+    schema: Type.Object({ text: Type.String() }),
+    access: { read: [everyone], write: [everyone] },
+  });
+  const face = await resourceFace([long], { settings: { paginate_by: 2 } });
+  for (let index = 0; index < 5; index++)
+    await call(face, "POST", "/v1/long", { body: { data: { text: `${"x".repeat(9000)}${index}` } } });
+  const { status, json } = await call(face, "GET", "/v1/long?_sort=text");
+  assert.deepEqual([status, json.details[0].name, json.details[0].code], [400, "_sort", "too-long"]);
+  assert.equal((await call(face, "GET", "/v1/long?_sort=text&_limit=2&_fields=id&like_text=*0")).status, 200);
+  let url = "/v1/long?_sort=text";
+  const sizes: number[] = [];
+  while (url !== "") {
+    const page: Answered = await call(face, "DELETE", url);
+    sizes.push(page.json.data.length);
+    url = String(page.headers["next-page"] ?? "").replace("http://localhost:8888", "");
+  }
+  assert.deepEqual(sizes, [2, 2, 1]);
+});
+
 test("§1.7 a bad token, or one of another order, has invalid content", async () => {
   const face = await kittenFace({ settings: { paginate_by: 1, public_origin: "https://kittens.example" } });
   for (const name of ["a", "b"]) await create(face, { name });
