@@ -40,6 +40,24 @@ function withRivals(rivals: number): (storage: Storage) => Storage {
 }
 
 describe("writers of one object", () => {
+  test("do not wait for a hook that never ends when its caller is gone", async () => {
+    const stuck = resource("stuck", {
+      schema: Type.Object({ wait: Type.Boolean() }),
+      access: { write: [everyone] },
+      hooks: { before: ({ next }) => (next?.wait ? new Promise(() => {}) : undefined) },
+    });
+    const { operations, as } = await bench([stuck]);
+    const caller = new AbortController();
+    const first = failure(
+      () => operations(stuck).replace(as(ann, caller.signal), at("s"), { data: { wait: true } }),
+      "deadline-exceeded",
+    );
+    const second = operations(stuck).replace(as(ann), at("s"), { data: { wait: false } });
+    caller.abort(new Error("the deadline has passed"));
+    await first;
+    assert.equal((await second).kind, "created");
+  });
+
   test("64 at once: every acknowledged change is in the object, each under a revision of its own", async () => {
     let commits = 0;
     const { operations, as } = await bench([counters], {}, (inner) => ({

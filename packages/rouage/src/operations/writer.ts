@@ -124,7 +124,9 @@ export function writerOf(plan: Plan, visibility: Visibility, input: Input): Writ
       if (before === undefined) return nothing;
       const changes: Change[] = [];
       const pending = { ...write, also: (change: Change) => void changes.push(change) };
-      return { replacement: (await plan.hooks.before?.(pending, context)) ?? undefined, changes };
+      const hooked = plan.hooks.before?.(pending, context);
+      const replacement = await (hooked instanceof Promise ? whileWanted(hooked, context) : hooked);
+      return { replacement: replacement ?? undefined, changes };
     },
 
     async after(context, write) {
@@ -165,6 +167,16 @@ export function writerOf(plan: Plan, visibility: Visibility, input: Input): Writ
   }
 
   return writer;
+}
+
+/** A hook that never ends must not keep the object's next writers waiting when its own caller has long been answered. */
+function whileWanted<T>(work: Promise<T>, { signal }: OperationContext): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const abandon = () => reject(new ServiceError("deadline-exceeded", { cause: signal.reason }));
+    if (signal.aborted) abandon();
+    signal.addEventListener("abort", abandon, { once: true });
+    work.then(resolve, reject).finally(() => signal.removeEventListener("abort", abandon));
+  });
 }
 
 const nothing = { replacement: undefined, changes: [] } as const;
