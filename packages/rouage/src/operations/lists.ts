@@ -52,8 +52,8 @@ export function listsOf(parts: ListParts): Pick<ResourceOperations, "list" | "de
   }
 
   /** The request's options, checked and completed; asked for late, so that a 304 comes before a complaint. */
-  function complete({ query }: ListRequest, principal: Principal, isOpen: Filter | undefined) {
-    const options: ListOptions = query?.() ?? {};
+  function complete({ query }: ListRequest, principal: Principal, isOpen: Filter | undefined, revision: number) {
+    const options: ListOptions = query?.(revision) ?? {};
     visibility.assertQueryable(options, principal);
     const sort = completeSort(options.sort ?? []);
     if (options.after !== undefined && options.after.length !== sort.length)
@@ -101,7 +101,12 @@ export function listsOf(parts: ListParts): Pick<ResourceOperations, "list" | "de
       if (verdict === "failed") throw preconditionFailed(revision);
       if (verdict === "not-modified") return { kind: "not-modified", revision };
 
-      const { sort, limit, after, tombstones, fields, total, countOnly, query } = complete(request, principal, isOpen);
+      const { sort, limit, after, tombstones, fields, total, countOnly, query } = complete(
+        request,
+        principal,
+        isOpen,
+        revision,
+      );
       const counted =
         total === true || countOnly === true ? { total: await affordable(() => storage.count(key, query.filter)) } : {};
       if (countOnly === true) return { kind: "page", revision, items: [], ...counted };
@@ -125,7 +130,7 @@ export function listsOf(parts: ListParts): Pick<ResourceOperations, "list" | "de
       const revision = await storage.timestamp(key, plan.readOnly);
       if (judge(request, revision, false) !== "pass") throw preconditionFailed(revision);
 
-      const { sort, limit, after, query } = complete(request, context.principal, isOpen);
+      const { sort, limit, after, query } = complete(request, context.principal, isOpen, revision);
       const items: string[] = [];
       let highest = 0;
       let position = after;

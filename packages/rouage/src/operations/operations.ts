@@ -22,9 +22,9 @@ export interface Preconditions {
 export interface ListRequest extends Preconditions {
   /**
    * The rest of the request, asked for only after permission and preconditions hold (a 304 comes before a complaint
-   * about filters). Throws `invalid-parameters`.
+   * about filters), with the list's revision. Throws `invalid-parameters`.
    */
-  readonly query?: () => ListOptions;
+  readonly query?: (revision: number) => ListOptions;
 }
 
 export interface ListOptions {

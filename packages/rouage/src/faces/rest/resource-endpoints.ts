@@ -47,20 +47,21 @@ export function resourceEndpoints(
   const limits = { size: settings.body_limit, depth: settings.body_depth };
   const singleton = options.singleton === true;
 
-  const grammar = (exchange: Exchange) => ({
+  /** Revisions of a list may be ahead of a clock that was set back: clients may ask about them all the same. */
+  const grammar = (exchange: Exchange, revision = 0) => ({
     fields,
     principal: exchange.principal,
-    now: exchange.clock.now(),
+    now: Math.max(exchange.clock.now(), revision),
     depth: settings.body_depth,
   });
 
   function listOptions(exchange: Exchange, extra: { readonly total?: true; readonly deleting?: true }) {
-    return () => {
+    return (revision: number) => {
       const {
         options: query,
         token,
         deprecatedTo,
-      } = parseListQuery(parseQueryString(exchange.search), grammar(exchange));
+      } = parseListQuery(parseQueryString(exchange.search), grammar(exchange, revision));
       if (deprecatedTo) exchange.deprecation = "_to is now deprecated, you should use _before instead";
       if (extra.deleting !== true) return extra.total === true ? { ...query, total: true } : query;
       if (token !== undefined && (token.nonce === undefined || !nonces.consume(token.nonce)))

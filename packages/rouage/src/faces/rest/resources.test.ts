@@ -348,6 +348,17 @@ test("§1.7 pages of a plural DELETE are one-time", async () => {
   assert.equal(listToken, "undefined");
 });
 
+test("§1.6 _since takes a revision of the list also when the clock was set back behind it", async () => {
+  const clock = manualClock();
+  const face = await kittenFace({ clock });
+  const { json } = await create(face, { name: "Tom" });
+  clock.advance(-3 * 86_400_000);
+  const { data } = (await create(face, { name: "Tim" })).json;
+  const changes = await call(face, "GET", `/v1/kittens?_since=${json.data.last_modified}`);
+  assert.deepEqual(changes.json.data, [data]);
+  assert.equal((await call(face, "GET", `/v1/kittens?_since=${data.last_modified + 86_400_000}`)).status, 400);
+});
+
 test("§1.6 _since shows tombstones; field filters hide them", async () => {
   const face = await kittenFace();
   const made = await create(face, { id: "tom", name: "Tom" });
