@@ -33,6 +33,9 @@ export function changeWriter({ prepare }: Database, resourceOf: (name: string) =
   const upsertList = prepare(
     "INSERT INTO lists (resource, parent, revision) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET revision = excluded.revision",
   );
+  const bumpList = prepare(
+    "INSERT INTO lists (resource, parent, revision) VALUES (?, ?, max(?, 1)) ON CONFLICT DO UPDATE SET revision = max(excluded.revision, revision + 1) RETURNING revision",
+  );
   const selectTombstone = prepare("SELECT revision FROM tombstones WHERE resource = ? AND parent = ? AND id = ?");
   const insertTombstone = prepare("INSERT INTO tombstones (resource, parent, id, revision) VALUES (?, ?, ?, ?)");
   const deleteTombstone = prepare("DELETE FROM tombstones WHERE resource = ? AND parent = ? AND id = ?");
@@ -90,6 +93,16 @@ export function changeWriter({ prepare }: Database, resourceOf: (name: string) =
     return others.some((row: unknown) => (row as readonly unknown[])[0] !== id);
   }
 
+  /** The revision of a change; the list has its own from here on. Without a wish that takes one statement. */
+  function allocate(table: TableStatements, change: Write, object: number | undefined, now: number): number {
+    const { key, revision: wish } = change;
+    if (wish === undefined) return one(bumpList, key.resource, key.parent, now)?.[0] as number;
+    const isTaken = (revision: number): boolean => taken(table, key, revision);
+    const next = nextRevision({ list: revision(key), object, wish, now, taken: isTaken });
+    upsertList.run(key.resource, key.parent, next.list);
+    return next.object;
+  }
+
   function checkUnique(resource: SqliteResource, change: Write & { kind: "put" }, index: number): void {
     const { unique, uniqueAcrossParents } = resource.definition;
     if (unique.length === 0) return;
@@ -122,28 +135,21 @@ export function changeWriter({ prepare }: Database, resourceOf: (name: string) =
     const table = tableStatements(resource);
     const live = one(table.head, key.parent, key.id);
     expect(change, index, live, () => actual(table, key));
-    const revisions = nextRevision({
-      list: revision(key),
-      object: live?.[1] as number | undefined,
-      wish: change.revision,
-      now,
-      taken: (wish) => taken(table, key, wish),
-    });
+    const allocated = allocate(table, change, live?.[1] as number | undefined, now);
     checkUnique(resource, change, index);
     const owner = live === undefined ? (change.owner ?? null) : live[2];
     if (live === undefined) {
-      table.insert.run(key.parent, key.id, revisions.object, change.owner ?? null, body);
+      table.insert.run(key.parent, key.id, allocated, change.owner ?? null, body);
       deleteTombstone.run(key.resource, key.parent, key.id);
     } else {
-      table.update.run(revisions.object, body, live[0] as number);
+      table.update.run(allocated, body, live[0] as number);
     }
-    upsertList.run(key.resource, key.parent, revisions.list);
     const position = record(key, context, now, {
       action: live === undefined ? "create" : "update",
-      revision: revisions.object,
+      revision: allocated,
       ...(change.logBody === false ? {} : { body }),
     });
-    const object: StoredObject = storedObject(key.id, revisions.object, body, owner);
+    const object: StoredObject = storedObject(key.id, allocated, body, owner);
     return { kind: live === undefined ? "created" : "updated", object, position };
   }
 
@@ -157,18 +163,11 @@ export function changeWriter({ prepare }: Database, resourceOf: (name: string) =
     const table = tableStatements(resourceOf(key.resource));
     const live = one(table.head, key.parent, key.id);
     expect(change, index, live, () => actual(table, key));
-    const revisions = nextRevision({
-      list: revision(key),
-      object: live?.[1] as number | undefined,
-      wish: change.revision,
-      now,
-      taken: (wish) => taken(table, key, wish),
-    });
+    const allocated = allocate(table, change, live?.[1] as number | undefined, now);
     table.remove.run((live?.[0] as number | undefined) ?? null);
-    insertTombstone.run(key.resource, key.parent, key.id, revisions.object);
-    upsertList.run(key.resource, key.parent, revisions.list);
-    const position = record(key, context, now, { action: "delete", revision: revisions.object });
-    return { kind: "deleted", tombstone: { kind: "tombstone", id: key.id, revision: revisions.object }, position };
+    insertTombstone.run(key.resource, key.parent, key.id, allocated);
+    const position = record(key, context, now, { action: "delete", revision: allocated });
+    return { kind: "deleted", tombstone: { kind: "tombstone", id: key.id, revision: allocated }, position };
   }
 
   return {

@@ -36,7 +36,7 @@ interface Running {
 }
 
 export function checkpointer(options: CheckpointerOptions, pause: GroupCommit["pause"]): Checkpointer {
-  const { path, log, dueBytes = 8_000_000, limitBytes = 64_000_000, lookEvery = 16 } = options;
+  const { path, log, dueBytes = 2_000_000, limitBytes = 64_000_000, lookEvery = 16 } = options;
   const { restMs = 1_000, restBytes = 1_000_000, idleMs = 10_000 } = options;
   let worker: Running | undefined;
   let idle: NodeJS.Timeout | undefined;
