@@ -28,6 +28,14 @@ const tag = "accounts";
 
 export function publicRoutes(parts: Parts, erasures: Erasures): readonly Route[] {
   const hashOf = (email: string) => emailHash(parts.identity.emailHashKey, email);
+  /** A stranger asks for a mail: throttled, and answered before anything is done that an account makes a difference to. */
+  const mailLater = async (hash: string, address: string | undefined, name: string, work: () => Promise<unknown>) => {
+    parts.mailThrottle.attempt(hash, address);
+    await parts.ready();
+    await parts.outbox.makeRoom();
+    parts.background(name, work);
+    return reply(202, { data: { status: "accepted" } });
+  };
 
   return [
     route("POST", "/accounts", {
@@ -68,11 +76,7 @@ export function publicRoutes(parts: Parts, erasures: Erasures): readonly Route[]
       body: emailBody,
       handler: async (context) => {
         const hash = hashOf(context.body.email);
-        parts.mailThrottle.attempt(hash, addressOf(context));
-        await parts.ready();
-        await parts.outbox.makeRoom();
-        parts.background("resend", () => resendVerification(parts, hash));
-        return reply(202, { data: { status: "accepted" } });
+        return mailLater(hash, addressOf(context), "resend", () => resendVerification(parts, hash));
       },
     }),
 
@@ -114,11 +118,7 @@ export function publicRoutes(parts: Parts, erasures: Erasures): readonly Route[]
       body: emailBody,
       handler: async (context) => {
         const hash = hashOf(context.body.email);
-        parts.mailThrottle.attempt(hash, addressOf(context));
-        await parts.ready();
-        await parts.outbox.makeRoom();
-        parts.background("password reset", () => sendReset(parts, hash));
-        return reply(202, { data: { status: "accepted" } });
+        return mailLater(hash, addressOf(context), "password reset", () => sendReset(parts, hash));
       },
     }),
 
