@@ -16,10 +16,11 @@ const layers: readonly { readonly name: string; readonly files: RegExp }[] = [
   { name: "values", files: /^(errors|clock|json|principal|http|ids)\.ts$/ },
   {
     name: "interfaces",
-    files: /^(storage\/(storage|filter|evaluate)|telemetry\/(log|metrics)|auth\/policy|settings)\.ts$|^settings\//,
+    files:
+      /^(storage\/(storage|keys|permissions|filter|evaluate)|cache\/cache|telemetry\/(log|metrics)|auth\/policy|settings)\.ts$|^settings\//,
   },
   { name: "operations", files: /^(operations|schema)\/|^(resource|resource-declaration|route)\.ts$/ },
-  { name: "adapters", files: /^(storage|telemetry|auth|bus)\// },
+  { name: "adapters", files: /^(storage|cache|telemetry|auth|bus)\// },
   { name: "faces", files: /^faces\// },
   { name: "service", files: /^(service|service-declaration|compose)\.ts$|^(composition|runtime|testing)\// },
   { name: "commands", files: /^(cli)\/|^index\.ts$/ },
@@ -78,7 +79,11 @@ function checkLayer(from: string, to: string, typeOnly: boolean): void {
     problems.push(`${from} (${layers[own]?.name}) imports ${to} (${layers[above]?.name}): arrows point downwards`);
   const adapter = /^storage\/(memory|sqlite)/.test(to) && !/^storage\//.test(from);
   if (adapter && !/^(testing)\//.test(from)) problems.push(`${from} imports the adapter ${to}: open it by URL`);
-  if (from.startsWith("faces/") && to.startsWith("storage/") && !/^storage\/(storage|filter)\.ts$/.test(to))
+  if (
+    from.startsWith("faces/") &&
+    to.startsWith("storage/") &&
+    !/^storage\/(storage|keys|permissions|filter)\.ts$/.test(to)
+  )
     problems.push(`${from} imports ${to}: a face knows no storage`);
 }
 

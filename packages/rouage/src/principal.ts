@@ -6,6 +6,8 @@ export interface Principal {
   readonly roles: ReadonlySet<string>;
   /** What the credentials said beside the above (token claims, session id …). */
   readonly claims: Readonly<Record<string, unknown>>;
+  /** Further principals that the credentials prove, beside `id`, `system.Everyone` and `system.Authenticated`. Default: none. */
+  readonly principals?: readonly string[];
   /** Name of the authentication policy that recognised the caller. */
   readonly policy: string | undefined;
 }

@@ -1,8 +1,9 @@
 /** What a resource is declared with, as types; `resource()` completes and checks it. */
 import type { Static, TObject } from "typebox";
+import type { JsonObject } from "./json.ts";
 import type { Rule } from "./operations/access.ts";
 import type { OperationContext } from "./operations/context.ts";
-import type { Change } from "./storage/storage.ts";
+import type { Change, Permissions } from "./storage/storage.ts";
 
 /** What every stored object carries beside its own fields. */
 export interface Meta {
@@ -21,6 +22,8 @@ export interface PendingWrite<T> {
   readonly previous: (T & Meta) | undefined;
   /** undefined when deleting. */
   readonly next: T | undefined;
+  /** The object's own permission entries before and after this write; undefined unless the resource is shared. */
+  readonly permissions?: { readonly previous: Permissions; readonly next: Permissions } | undefined;
   /** Adds a change (usually a domain event) to the same atomic commit. */
   also(change: Change): void;
 }
@@ -72,6 +75,28 @@ export interface FieldAccess<T> {
   readonly write?: readonly Rule<T>[];
 }
 
+/**
+ * Sharing of single objects. Permissions of an object are `read`, `write`, and `{child}:create` for each nested shared resource.
+ *
+ * `write` is granted by `write` on the object or on any object above it; `read` by `read` or `write` on the same; creation below an object by its
+ * `{child}:create`, or by `write` on it or above. Who may create below an object also reads the object itself.
+ * Access rules (`access`) grant beside that; where a shared resource declares none, only what is shared counts, and at the top any signed-in
+ * caller may create.
+ */
+export interface Sharing {
+  /** The writer's principal is added to the object's `write` at each create, replace and patch. Default true. */
+  readonly explicit?: boolean;
+  /** Principals that have a permission (`create` in any list, `read`, `write`, `{child}:create`) on every object of the resource, and on what is below. */
+  readonly granted?: Permissions;
+  /** False: objects have no entries that clients may set; what they inherit and what hooks write counts. Default true. */
+  readonly settable?: boolean;
+  /**
+   * Makes objects of this resource groups: the principals that are members of one. The object's path (`/buckets/a/groups/b`) is then
+   * a principal that entries may name.
+   */
+  readonly members?: (object: JsonObject) => readonly string[];
+}
+
 export interface ResourceOptions<S extends TObject> {
   /**
    * Shape of the objects, without `id` and `last_modified`. Annotations with effect: `default`; `readOnly: true` (set on create,
@@ -87,6 +112,8 @@ export interface ResourceOptions<S extends TObject> {
   /** With `perUser`: one object at a fixed path (`/me/profile`) instead of a list. */
   readonly singleton?: boolean;
   readonly access?: Access<Static<S>>;
+  /** Objects carry permissions that their writers give to others, inherited by nested shared resources. `true`: with the defaults of `Sharing`. */
+  readonly sharing?: true | Sharing;
   readonly fieldAccess?: { readonly [K in keyof Static<S>]?: FieldAccess<Static<S>> };
   /** Fields derived from the others at each write, stored, and read-only for clients. */
   readonly computed?: {

@@ -1,9 +1,13 @@
 /** What a service is made of, what it is given, and what a running one offers, as types. */
 import type { AuthenticationPolicy } from "./auth/policy.ts";
+import type { Cache } from "./cache/cache.ts";
 import type { Clock } from "./clock.ts";
 import type { HttpRequest, HttpResponse } from "./http.ts";
+import type { JsonObject } from "./json.ts";
 import type { ResourceOperations } from "./operations/operations.ts";
+import type { Principal } from "./principal.ts";
 import type { Resource } from "./resource.ts";
+import type { Hooks } from "./resource-declaration.ts";
 import type { Route } from "./route.ts";
 import type { Settings } from "./settings.ts";
 import type { Storage } from "./storage/storage.ts";
@@ -19,10 +23,49 @@ export interface ServiceContext {
   readonly log: Logger;
   readonly metrics: Metrics;
   readonly storage: Storage;
+  readonly cache: Cache;
   /** The operations of every declared resource, by resource name. */
   readonly operations: ReadonlyMap<string, ResourceOperations>;
   /** Aborts when the service begins to stop. */
   readonly signal: AbortSignal;
+  /** Who makes this request, by the service's authentication policies. Usable once the service has started. @throws ServiceError `invalid-credentials` */
+  identify(request: HttpRequest): Principal | Promise<Principal>;
+  /** Everything that entries may name to mean this caller: `system.Everyone`, `system.Authenticated`, identities, groups. */
+  principalsOf(principal: Principal): readonly string[] | Promise<readonly string[]>;
+  /** The service's own door, interceptors included. Usable once the service has started. */
+  handle(request: HttpRequest): Promise<HttpResponse>;
+}
+
+/** Sees a request before it is routed: answers it, passes it on (perhaps another), or changes the answer. */
+export type Interceptor = (
+  request: HttpRequest,
+  next: (request: HttpRequest) => Promise<HttpResponse>,
+) => Promise<HttpResponse>;
+
+/** A named parcel of what a service can be given, for many services. Everything in it is added to what the service declares itself. */
+export interface Plugin {
+  /** Lower-case letters, digits and dashes; no two plugins of a service share one. */
+  readonly name: string;
+  readonly resources?: readonly Resource[];
+  readonly routes?: ServiceDeclaration["routes"];
+  /** Tried after the service's own. */
+  readonly authentication?: ServiceDeclaration["authentication"];
+  readonly tasks?: readonly BackgroundTask[];
+  readonly capabilities?: ServiceDeclaration["capabilities"];
+  readonly checks?: ServiceDeclaration["checks"];
+  /**
+   * Hooks on resources that others declare, by resource name. They run after the resource's own and in the order of the plugins; each `before` sees
+   * what the one ahead of it returned.
+   */
+  readonly hooks?: (context: ServiceContext) => Readonly<Record<string, Hooks<JsonObject>>>;
+  /** The first plugin's interceptor sees a request first and its answer last. */
+  readonly intercept?: (context: ServiceContext) => Interceptor;
+  /** What hello shows beside the usual. */
+  readonly hello?: (context: ServiceContext) => {
+    readonly settings?: JsonObject;
+    /** Further keys of `user`, for a caller that is known. */
+    readonly user?: (principal: Principal) => JsonObject | Promise<JsonObject>;
+  };
 }
 
 /** Something that runs as long as the service does: an event consumer, a scheduled job. */
@@ -45,6 +88,7 @@ export interface ServiceDeclaration {
     | readonly AuthenticationPolicy[]
     | ((context: ServiceContext) => readonly AuthenticationPolicy[] | Promise<readonly AuthenticationPolicy[]>);
   readonly tasks?: readonly BackgroundTask[];
+  readonly plugins?: readonly Plugin[];
   /** Shown in hello's `capabilities`. */
   readonly capabilities?: Readonly<Record<string, { readonly description: string; readonly url: string }>>;
   /** Further readiness checks by name, for the heartbeat: resolve when usable, throw when not. */
@@ -67,6 +111,8 @@ export interface StartOptions {
   readonly metrics?: Metrics;
   /** A storage already open; not closed by `stop`. Default: opened from the `storage` setting and owned by the service. */
   readonly storage?: Storage;
+  /** A cache already open; not closed by `stop`. Default: opened from the `cache` setting. */
+  readonly cache?: Cache;
 }
 
 /** A running service. */

@@ -4,6 +4,7 @@
  */
 import type { Json, JsonObject } from "../json.ts";
 import type { Filter, Sort, SortValue } from "../storage/filter.ts";
+import type { Permissions } from "../storage/permissions.ts";
 import type { OperationContext } from "./context.ts";
 
 /** Path parameters of the request (`people_id`), and the object's id where one object is meant. */
@@ -59,19 +60,30 @@ export type ListResult =
 
 export type GetResult =
   | { readonly kind: "not-modified"; readonly revision: number }
-  | { readonly kind: "object"; readonly revision: number; readonly json: string };
+  | {
+      readonly kind: "object";
+      readonly revision: number;
+      readonly json: string;
+      /** Own permission entries of a shared object: all of them for who may write it, none for others. Undefined: not shared. */
+      readonly permissions?: Permissions;
+    };
 
 export type PatchDocument =
   /** Top-level keys replace those of the object. */
-  | { readonly kind: "merge"; readonly data: JsonObject }
-  /** RFC 7396. */
-  | { readonly kind: "merge-patch"; readonly data: JsonObject }
-  /** RFC 6902, on a document `{"data": object}`: paths start with `/data/`. */
+  | { readonly kind: "merge"; readonly data?: JsonObject; readonly permissions?: unknown }
+  /** RFC 7396, for permissions as well: null drops a permission. */
+  | { readonly kind: "merge-patch"; readonly data?: JsonObject; readonly permissions?: unknown }
+  /**
+   * RFC 6902, on a document `{"data": object, "permissions": {permission: {principal: …}}}`: paths start with `/data/` or
+   * `/permissions/{permission}/{principal}`; `add` and `remove` of a principal need no value.
+   */
   | { readonly kind: "json-patch"; readonly operations: readonly Json[] };
 
 export interface WriteRequest extends Preconditions {
   /** The posted object; undefined where the body carried none. */
   readonly data?: unknown;
+  /** The posted permissions of a shared object, checked by the operation; undefined where the body carried none. */
+  readonly permissions?: unknown;
 }
 
 export interface PatchRequest extends Preconditions {
@@ -86,6 +98,18 @@ export interface WriteResult {
   readonly id: string;
   readonly revision: number;
   readonly json: string;
+  /** As for `GetResult`. */
+  readonly permissions?: Permissions;
+}
+
+/** Why a principal may do something with an object, or may not. */
+export interface Explanation {
+  readonly id: string;
+  readonly principal: string;
+  readonly permission: string;
+  readonly allowed: boolean;
+  /** Every entry, setting or rule that grants it: the object's path (or `settings`, `rules`), the permission there, and the principal it names. */
+  readonly because: readonly { readonly uri: string; readonly permission: string; readonly principal: string }[];
 }
 
 export interface DeleteRequest extends Preconditions {
@@ -122,4 +146,13 @@ export interface ResourceOperations {
   delete(context: OperationContext, target: Target, request: DeleteRequest): Promise<DeleteResult>;
   /** Deletes every object of the list that matches and that the caller may write. */
   deleteList(context: OperationContext, target: Target, request: ListRequest): Promise<DeleteListResult>;
+  /**
+   * Tells who may write the object why `principal` (default: the caller) has `permission` on it, or has not.
+   * @throws ServiceError `route-not-found` for resources that are not shared
+   */
+  explain(
+    context: OperationContext,
+    target: Target,
+    question: { readonly permission: string; readonly principal?: string },
+  ): Promise<Explanation>;
 }

@@ -32,7 +32,9 @@ export type Filter =
       readonly values: readonly Json[];
     }
   /** Objects created by this principal id. */
-  | { readonly kind: "owner"; readonly owner: string };
+  | { readonly kind: "owner"; readonly owner: string }
+  /** Objects whose own permission entries grant one of the permissions to one of the principals; tombstones never match. */
+  | { readonly kind: "shared"; readonly permissions: readonly string[]; readonly principals: readonly string[] };
 
 export interface Sort {
   readonly field: FieldPath;

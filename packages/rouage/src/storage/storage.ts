@@ -4,16 +4,8 @@
  */
 import type { Json, JsonObject } from "../json.ts";
 import type { Filter, Sort, SortValue } from "./filter.ts";
-
-/** A list of siblings: all objects of one resource below one parent. `parent` is "" for top-level lists. */
-export interface ListKey {
-  readonly resource: string;
-  readonly parent: string;
-}
-
-export interface ObjectKey extends ListKey {
-  readonly id: string;
-}
+import type { ListKey, ObjectKey } from "./keys.ts";
+import type { PermissionReader, Permissions } from "./permissions.ts";
 
 export interface StoredObject {
   readonly kind: "object";
@@ -90,9 +82,15 @@ export type Change =
       readonly revision?: number;
       /** False: the log entry says what happened to which object but does not keep the body. Default true. */
       readonly logBody?: boolean;
+      /** Replaces all of the object's own permission entries. Absent: they stay as they are. */
+      readonly permissions?: Permissions;
     }
-  /** Deletes a live object and leaves a tombstone; `revision` as for replacing. */
+  /** Deletes a live object, its permission entries with it, and leaves a tombstone; `revision` as for replacing. */
   | { readonly kind: "delete"; readonly key: ObjectKey; readonly expect: Expectation; readonly revision?: number }
+  /** Replaces the members of a group, named by its principal; none: the group is forgotten. */
+  | { readonly kind: "members"; readonly group: string; readonly members: readonly string[] }
+  /** Strikes a principal out of every permission entry and every group. */
+  | { readonly kind: "forget"; readonly principal: string }
   /** Appends to the log without touching an object: a domain event. */
   | { readonly kind: "event"; readonly key: ObjectKey; readonly type: string; readonly data: JsonObject };
 
@@ -107,7 +105,8 @@ export interface CommitContext {
 export type ChangeResult =
   | { readonly kind: "created" | "updated"; readonly object: StoredObject; readonly position: number }
   | { readonly kind: "deleted"; readonly tombstone: Tombstone; readonly position: number }
-  | { readonly kind: "event"; readonly position: number };
+  | { readonly kind: "event"; readonly position: number }
+  | { readonly kind: "members" | "forget" };
 
 /** The commit was not made, nothing changed. Not an error for the client yet: operations translate it. */
 export class CommitConflict extends Error {
@@ -213,6 +212,22 @@ export interface Storage extends AsyncDisposable {
    */
   commit(changes: readonly Change[], context?: CommitContext): Promise<readonly ChangeResult[]>;
 
+  /**
+   * Runs `work` as one transaction. Whatever is done with this storage while `work` runs, by the code that `work` calls (however deep, and after
+   * any wait), belongs to it: reads see its writes, commits join it, and nobody else sees any of it until `work` resolves; then all of it becomes
+   * durable in one step. When `work` rejects, all of it is taken back. A commit that fails inside takes only itself back. Inside of a transaction
+   * it joins the outer one. Transactions and other commits wait for each other, so `work` should not wait for anything slow.
+   * @throws what `work` throws; ServiceError `deadline-exceeded` when it holds the storage for longer than ten seconds
+   */
+  transaction<T>(work: () => Promise<T>): Promise<T>;
+  /** True where the calling code runs inside of a transaction of this storage. */
+  inTransaction(): boolean;
+  /** Runs `task` once what was written so far is durable: inside of a transaction after its end (never when it was taken back), otherwise at once. */
+  afterCommit(task: () => void | Promise<void>): void | Promise<void>;
+
+  /** Permission entries and groups, as of this moment (inside of a transaction: with its own changes). */
+  readonly permissions: PermissionReader;
+
   /** Reads the log in order. */
   log(query?: LogQuery): AsyncIterable<LogEntry>;
   /** Position of the newest log entry; 0 when the log is empty. */
@@ -250,4 +265,4 @@ export function parseEntry(entry: StoredEntry): JsonObject & { readonly id: stri
   return JSON.parse(renderEntry(entry));
 }
 
-export type { Filter, Json, JsonObject, Sort, SortValue };
+export type { Filter, Json, JsonObject, ListKey, ObjectKey, PermissionReader, Permissions, Sort, SortValue };
