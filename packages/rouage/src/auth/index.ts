@@ -1,4 +1,7 @@
 /** Who calls: passwords, keys, tokens, sessions, one-time codes, throttling and revocation. Re-exports only. */
+export { type AccountsAuthOptions, type AccountsPolicy, accountsAuth } from "./accounts.ts";
+export { type BasicAuthOptions, basicAuth } from "./basic.ts";
+export { type BasicCredentials, parseBasic } from "./basic-credentials.ts";
 export { type BearerOptions, bearer, parseBearer } from "./bearer.ts";
 export { type BoundedCache, boundedCache } from "./bounded-cache.ts";
 export { type CookieOptions, hostCookie, readCookie, sameOrigin } from "./cookies.ts";
