@@ -1,4 +1,5 @@
 /** Names in the document: operation ids and schema names. */
+import type { Resource } from "../../resource.ts";
 import type { Operation, Paths } from "./types.ts";
 
 /** `kittens` → `kitten`, for one object of a list; a name that has no plural stays. */
@@ -7,6 +8,18 @@ export function singular(name: string): string {
   if (/(ss|sh|ch|x|z)es$/.test(name)) return name.slice(0, -2);
   if (/[^su]s$/.test(name)) return name.slice(0, -1);
   return name;
+}
+
+/** What operation ids call the list and one object of it. A resource named in the singular has its plural in its path. */
+export function operationNames({ name, listPath, options }: Resource): {
+  readonly plural: string;
+  readonly single: string;
+} {
+  const own = identifier(name);
+  if (options.singleton === true) return { plural: own, single: own };
+  const last = identifier(listPath.split("/").at(-1) ?? "");
+  if (last !== own && singular(last) === own) return { plural: last, single: own };
+  return { plural: own, single: singular(own) === own ? `${own}_object` : singular(own) };
 }
 
 /** A name as part of an operation id. */

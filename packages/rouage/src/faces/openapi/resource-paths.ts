@@ -3,7 +3,7 @@ import type { Rule } from "../../operations/access.ts";
 import { effectiveRules } from "../../operations/rules.ts";
 import type { Resource } from "../../resource.ts";
 import { errors, validators } from "./components.ts";
-import { identifier, schemaName, singular } from "./names.ts";
+import { operationNames, schemaName } from "./names.ts";
 import { type Description, jsonContent, type Operation, type Paths, ref, type SchemaObject } from "./types.ts";
 
 /** The stored object, and the object as posted. */
@@ -50,9 +50,7 @@ export function resourcePaths(resource: Resource, description: Description): Pat
   const rules = effectiveRules(options);
   const isSingleton = options.singleton === true;
   const { stored, input } = namesOf(resource);
-  const plural = identifier(resource.name);
-  const single =
-    isSingleton || singular(plural) === plural ? (isSingleton ? plural : `${plural}_object`) : singular(plural);
+  const { plural, single } = operationNames(resource);
   const tags = [resource.name];
   const isOffered = offered(resource, description);
   const secured = (rulesOf: readonly Rule[]) => security(rulesOf, description);
