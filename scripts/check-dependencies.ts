@@ -77,7 +77,7 @@ function checkLayer(from: string, to: string, typeOnly: boolean): void {
   // Types of an upper layer may be named where a contract needs them; code may not be called.
   if (above > own && !typeOnly)
     problems.push(`${from} (${layers[own]?.name}) imports ${to} (${layers[above]?.name}): arrows point downwards`);
-  const adapter = /^storage\/(memory|sqlite)/.test(to) && !/^storage\//.test(from);
+  const adapter = /^(storage|cache)\/(memory|sqlite)/.test(to) && !/^(storage|cache)\//.test(from);
   if (adapter && !/^(testing)\//.test(from)) problems.push(`${from} imports the adapter ${to}: open it by URL`);
   if (
     from.startsWith("faces/") &&

@@ -98,7 +98,9 @@ describe("a door", () => {
   test("has one health, one readiness and one exposition of metrics", async (t) => {
     const shop = await door(t);
     assert.deepEqual(await (await get(shop, "/v1/__heartbeat__")).json(), {
+      "animals.cache": true,
       "animals.storage": true,
+      "things.cache": true,
       "things.storage": true,
     });
     await get(shop, "/v1/kittens");

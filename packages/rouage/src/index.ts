@@ -53,6 +53,8 @@ export { type Reply, type Route, type RouteContext, type RouteOptions, reply, ro
 export {
   type BackgroundTask,
   type HealthState,
+  type Interceptor,
+  type Plugin,
   type Service,
   type ServiceContext,
   type ServiceDeclaration,

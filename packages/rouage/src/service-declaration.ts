@@ -132,6 +132,8 @@ export interface Service extends AsyncDisposable {
   readonly capabilities: Readonly<Record<string, { readonly description: string; readonly url: string }>>;
   /** The OpenAPI 3.1 document. */
   openapi(): Readonly<Record<string, unknown>>;
+  /** The AsyncAPI 3.0 document. */
+  asyncapi(): Readonly<Record<string, unknown>>;
   health(): Promise<{
     readonly state: HealthState;
     readonly checks: Readonly<Record<string, { readonly ok: boolean; readonly ms: number }>>;

@@ -5,6 +5,8 @@ import type { ServiceDeclaration, ServiceDefinition } from "./service-declaratio
 
 export type {
   BackgroundTask,
+  Interceptor,
+  Plugin,
   Service,
   ServiceContext,
   ServiceDeclaration,

@@ -8,6 +8,8 @@ export interface Settings {
   readonly port: number;
   /** Backend URL: `memory:`, `sqlite:PATH`. */
   readonly storage: string;
+  /** Cache URL: `memory:?max_bytes=N`. */
+  readonly cache: string;
   readonly log_level: "trace" | "debug" | "info" | "warn" | "error" | "fatal" | "silent";
   /** Paths hidden in log lines beside the secrets that always are. */
   readonly log_redact: readonly string[];

@@ -106,7 +106,7 @@ describe("a running service", () => {
     };
     assert.equal(ready.state, "healthy");
     assert.equal(ready.checks.storage?.ok, true);
-    assert.deepEqual(await (await get(running, "/v1/__heartbeat__")).json(), { storage: true });
+    assert.deepEqual(await (await get(running, "/v1/__heartbeat__")).json(), { storage: true, cache: true });
     const metrics = await get(running, "/metrics");
     assert.match(metrics.headers.get("content-type") ?? "", /version=0\.0\.4/);
     assert.match(await metrics.text(), /rouage_handler_called_total\{handler="heartbeat",service="kittens"\} 1/);
@@ -140,7 +140,7 @@ describe("a running service", () => {
     });
     const heartbeat = await get(running, "/v1/__heartbeat__");
     assert.equal(heartbeat.status, 503);
-    assert.deepEqual(await heartbeat.json(), { storage: true, mail: false });
+    assert.deepEqual(await heartbeat.json(), { storage: true, cache: true, mail: false });
     assert.equal((await get(running, "/readyz")).status, 200);
     assert.equal((await running.health()).state, "degraded");
   });

@@ -1,24 +1,32 @@
-/** Starts a service: settings, storage, operations, routes, authentication, face and tasks are made and joined here, and ended in reverse. */
+/** Starts a service: settings, backends, operations, routes, authentication, face and tasks are made and joined here, and ended in reverse. */
 import type { AuthenticationPolicy } from "../auth/policy.ts";
 import { systemClock } from "../clock.ts";
+import { asyncapiDocument } from "../faces/asyncapi/document.ts";
+import { descriptionRoutes } from "../faces/openapi/description-routes.ts";
 import { docsRoutes } from "../faces/openapi/docs-routes.ts";
 import { openapiDocument } from "../faces/openapi/document.ts";
+import { swagger2Document } from "../faces/openapi/swagger2.ts";
 import { toFetch } from "../faces/rest/fetch.ts";
 import { createRestFace } from "../faces/rest/rest.ts";
 import { createAllOperations, definitionOf } from "../operations/create-operations.ts";
+import type { ResourceOperations } from "../operations/operations.ts";
 import type { Resource } from "../resource.ts";
 import type { Service, ServiceContext, ServiceDeclaration, StartOptions } from "../service-declaration.ts";
 import { readServiceSettings, type Settings } from "../settings.ts";
-import { measuredStorage } from "../storage/measured.ts";
-import { openStorage } from "../storage/open.ts";
-import type { Storage } from "../storage/storage.ts";
 import { startExporters } from "../telemetry/exporters.ts";
-import { createHealth, type Health } from "../telemetry/health.ts";
 import { jsonLogger } from "../telemetry/json-log.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import { monitorProcess } from "../telemetry/process.ts";
 import { createMetrics, mergeExpositions, noMetrics } from "../telemetry/registry.ts";
+import { type Backends, openBackends } from "./backends.ts";
+import { configFileOf } from "./config-file.ts";
+import { helloOf } from "./hello.ts";
+import { hookedResources } from "./hooks.ts";
+import { intercepted } from "./intercept.ts";
+import { parcelsOf } from "./parcels.ts";
+import { principalsOf } from "./principals.ts";
 import { metricsRoute, probeRoutes } from "./probes.ts";
+import { serviceHealth } from "./service-health.ts";
 import { startTasks } from "./tasks.ts";
 
 /**
@@ -26,59 +34,71 @@ import { startTasks } from "./tasks.ts";
  * @throws Error when declarations contradict each other, the storage cannot be opened, or a task does not start
  */
 export async function startService(declaration: ServiceDeclaration, options: StartOptions = {}): Promise<Service> {
-  const { name, version, resources = [] } = declaration;
+  const { name, version, plugins = [] } = declaration;
   const { clock = systemClock, environment, file } = options;
   const settings = readServiceSettings(name, { options: options.settings, environment, file });
   const log = options.log ?? jsonLogger({ name, level: settings.log_level, redact: settings.log_redact, clock });
   const metrics = options.metrics ?? (settings.metrics_enabled ? createMetrics({ service: name }) : noMetrics);
-  const monitor = monitorProcess();
   const stopping = new AbortController();
-  const opened = await Promise.try(
-    async () =>
-      options.storage ??
-      (await openStorage(settings.storage, { clock, log, metrics, queryBudgetMs: settings.storage_query_budget_ms })),
-  ).catch((error: unknown) => {
-    monitor[Symbol.dispose]();
-    throw error;
-  });
+  const backends = await openBackends(settings, { clock, log, metrics }, options);
+  const monitor = monitorProcess();
   const release = async (): Promise<void> => {
-    if (options.storage === undefined) await opened.close();
+    await backends.close();
     monitor[Symbol.dispose]();
   };
 
   try {
-    return await assemble(settings.metrics_enabled ? measuredStorage(opened, metrics) : opened);
+    return await assemble(backends);
   } catch (error) {
     await release();
     throw error;
   }
 
-  async function assemble(storage: Storage): Promise<Service> {
-    refuseUnknownEndpoints(settings.disabled_endpoints, resources);
+  async function assemble({ storage, cache }: Backends): Promise<Service> {
+    const parcels = parcelsOf(declaration);
+    const operations = new Map<string, ResourceOperations>();
+    let door: Door = notStarted;
+    const context: ServiceContext = {
+      ...{ name, settings, clock, log, metrics, storage, cache, operations, signal: stopping.signal },
+      identify: (request) => door.identify(request),
+      principalsOf,
+      handle: (request) => door.handle(request),
+    };
+    refuseUnknownEndpoints(settings.disabled_endpoints, parcels.resources);
+    const resources = hookedResources(parcels.resources, plugins, context);
     await storage.define(resources.map(definitionOf));
-    const operations = createAllOperations(resources, { storage, clock, log, settings: operationSettings(settings) });
+    for (const [resource, own] of createAllOperations(resources, {
+      ...{ storage, clock, log, settings: operationSettings(settings) },
+    }))
+      operations.set(resource, own);
     const served = resources.flatMap((resource) => {
       const own = operations.get(resource.name);
       return own === undefined ? [] : [{ resource, operations: own }];
     });
-    const { signal } = stopping;
-    const context: ServiceContext = { name, settings, clock, log, metrics, storage, operations, signal };
 
-    const health = serviceHealth(declaration, context);
+    const health = serviceHealth(context, parcels.checks(context));
     const processMetrics = createMetrics();
     if (settings.metrics_enabled) monitor.register(processMetrics);
     const expose = (): string => mergeExpositions([metrics.expose(), processMetrics.expose()]);
+    const prefix = `/v${Number.parseInt(settings.http_api_version, 10)}`;
     let isDraining = false;
 
-    const policies = await policiesOf(declaration.authentication ?? options.fallbackAuthentication ?? [], context);
-    const ownRoutes =
-      typeof declaration.routes === "function" ? declaration.routes(context) : (declaration.routes ?? []);
+    const policies = await parcels.authentication(context, options.fallbackAuthentication ?? []);
+    const ownRoutes = parcels.routes(context);
     const routes = [
       ...ownRoutes,
       ...docsRoutes(name),
+      ...descriptionRoutes({ swagger: () => swagger2Document(openapi(), prefix), asyncapi: () => asyncapi() }),
       ...probeRoutes({ health, isDraining: () => isDraining }),
       ...(settings.metrics_enabled && settings.metrics_port === undefined ? [metricsRoute(expose)] : []),
     ];
+    const asyncapi = (): Readonly<Record<string, unknown>> =>
+      asyncapiDocument({
+        ...{ name, version, prefix, resources, policies },
+        summary: declaration.description,
+        docsUrl: settings.project_docs,
+        origin: settings.public_origin,
+      });
     let document: Readonly<Record<string, unknown>> | undefined;
     const openapi = (): Readonly<Record<string, unknown>> => {
       document ??= openapiDocument({
@@ -87,7 +107,7 @@ export async function startService(declaration: ServiceDeclaration, options: Sta
         summary: declaration.description,
         docsUrl: settings.project_docs,
         origin: settings.public_origin,
-        prefix: `/v${Number.parseInt(settings.http_api_version, 10)}`,
+        prefix,
         resources,
         routes: ownRoutes,
         policies,
@@ -96,7 +116,7 @@ export async function startService(declaration: ServiceDeclaration, options: Sta
       });
       return document;
     };
-    const capabilities = { ...authenticationCapabilities(policies, settings), ...declaration.capabilities };
+    const capabilities = { ...authenticationCapabilities(policies, settings), ...parcels.capabilities };
     const face = createRestFace({
       name,
       version,
@@ -108,6 +128,8 @@ export async function startService(declaration: ServiceDeclaration, options: Sta
       routes,
       authentication: policies,
       capabilities,
+      config: configFileOf(name, file, environment),
+      hello: helloOf(context, resources, plugins),
       heartbeat: async () => {
         const { checks } = await health.report();
         const body = Object.fromEntries(Object.entries(checks).map(([check, { ok }]) => [check, ok]));
@@ -117,8 +139,11 @@ export async function startService(declaration: ServiceDeclaration, options: Sta
       eventLoopDelay: monitor.delayMs,
     });
     registerServiceMetrics(metrics, face.running);
+    const interceptors = plugins.flatMap(({ intercept }) => intercept?.(context) ?? []);
+    const handle = intercepted(interceptors, face.handle, face.fail);
+    door = { identify: face.identify, handle };
 
-    const stopTasks = await startTasks(options.tasks === false ? [] : (declaration.tasks ?? []), context);
+    const stopTasks = await startTasks(options.tasks === false ? [] : parcels.tasks, context);
     const stopExporters = startExporters({
       ...{ name, version, settings, clock, log, metrics },
       further: processMetrics,
@@ -131,11 +156,12 @@ export async function startService(declaration: ServiceDeclaration, options: Sta
       context,
       operations,
       storage,
-      fetch: toFetch(face.handle),
-      handle: face.handle,
+      fetch: toFetch(handle),
+      handle,
       paths: face.paths,
       capabilities,
       openapi,
+      asyncapi,
       health: health.report,
       metrics: expose,
       drain: () => {
@@ -174,38 +200,16 @@ function operationSettings(settings: Settings) {
   };
 }
 
-function serviceHealth(declaration: ServiceDeclaration, context: ServiceContext): Health {
-  const { settings, storage, log, metrics } = context;
-  const own = declaration.checks?.(context) ?? {};
-  const health = createHealth({
-    checks: [
-      { name: "storage", vital: true, check: () => storage.check(settings.readonly) },
-      ...Object.entries(own).map(([name, check]) => ({ name, vital: false, check })),
-    ],
-    timeoutMs: settings.heartbeat_timeout_seconds * 1000,
-    serviceLevelMs: settings.service_level_ms,
-    onChange: (state, failing) => log.warn({ state, failing }, "health changed"),
-  });
-  const levels = { healthy: 0, degraded: 1, unhealthy: 2 };
-  metrics.gauge(
-    "service_health_state",
-    "Judgement of the last health checks: 0 healthy, 1 degraded, 2 unhealthy",
-    () => levels[health.state()],
-  );
-  return health;
-}
+type Door = Pick<ServiceContext, "identify" | "handle">;
 
-async function policiesOf(
-  authentication: NonNullable<ServiceDeclaration["authentication"]>,
-  context: ServiceContext,
-): Promise<readonly AuthenticationPolicy[]> {
-  const policies = typeof authentication === "function" ? await authentication(context) : authentication;
-  const seen = new Set<string>();
-  for (const { name } of policies) {
-    if (seen.has(name)) throw new Error(`service ${context.name}: authentication policy ${name} is listed twice`);
-    seen.add(name);
-  }
-  return policies;
+/** What stands in the place of the door as long as there is none. */
+const notStarted: Door = {
+  identify: tooEarly,
+  handle: async () => tooEarly(),
+};
+
+function tooEarly(): never {
+  throw new Error("identify and handle can be used once the service has started");
 }
 
 function authenticationCapabilities(policies: readonly AuthenticationPolicy[], settings: Settings) {

@@ -18,6 +18,11 @@ export const settingsSchema = Type.Object({
     description:
       "URL of the storage: `memory:` or `sqlite:PATH`, relative to the working directory; `{name}` is the service's name.",
   }),
+  cache: Type.String({
+    pattern: "^[a-z][a-z0-9+.-]*:",
+    default: "memory:?max_bytes=524288",
+    description: "URL of the cache: `memory:`, with `?max_bytes=` so many bytes of this process.",
+  }),
   log_level: Type.Enum(["trace", "debug", "info", "warn", "error", "fatal", "silent"], {
     default: "info",
     description: "Least important log lines to write.",

@@ -122,6 +122,22 @@ export const metricList: readonly MetricDefinition[] = [
     otlp: "rouage.storage.group.writes",
   },
   {
+    name: "storage_transactions_total",
+    type: "counter",
+    unit: "{transaction}",
+    labels: ["outcome"],
+    help: "Transactions: committed, rolled-back",
+    otlp: "rouage.storage.transactions",
+  },
+  {
+    name: "storage_transaction_duration_seconds",
+    type: "histogram",
+    unit: "s",
+    labels: [],
+    help: "Time until a transaction was durable, waiting for its turn included",
+    otlp: "rouage.storage.transaction.duration",
+  },
+  {
     name: "storage_reads_total",
     type: "counter",
     unit: "{read}",
@@ -136,6 +152,24 @@ export const metricList: readonly MetricDefinition[] = [
     labels: ["operation"],
     help: "Duration of reads; of get every 64th is timed",
     otlp: "rouage.storage.read.duration",
+  },
+
+  // The cache.
+  {
+    name: "cache_reads_total",
+    type: "counter",
+    unit: "{read}",
+    labels: ["outcome"],
+    help: "Values asked of the cache: hit, miss, failed",
+    otlp: "rouage.cache.reads",
+  },
+  {
+    name: "cache_evictions_total",
+    type: "counter",
+    unit: "{value}",
+    labels: [],
+    help: "Values dropped because room was needed",
+    otlp: "rouage.cache.evictions",
   },
 
   // Consumers of a log.

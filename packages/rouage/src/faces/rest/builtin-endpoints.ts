@@ -4,7 +4,8 @@ import type { Settings } from "../../settings.ts";
 import type { Logger } from "../../telemetry/log.ts";
 import { jsonType } from "./body.ts";
 import { endpointDefaults } from "./endpoint.ts";
-import type { Answer, Endpoint, Exchange } from "./exchange.ts";
+import type { Answer, Endpoint } from "./exchange.ts";
+import { type HelloParts, helloView } from "./hello.ts";
 
 export interface BuiltinParts {
   readonly name: string;
@@ -15,7 +16,8 @@ export interface BuiltinParts {
   readonly httpDate: (milliseconds: number) => string;
   readonly capabilities: Readonly<Record<string, object>>;
   /** Shown in hello: where the configuration came from. */
-  readonly config?: Readonly<Record<string, unknown>> | undefined;
+  readonly config?: object | undefined;
+  readonly hello?: HelloParts | undefined;
   /** Served at `contribute.json`; absent: not served. */
   readonly contribute?: object | undefined;
   heartbeat(): Promise<{ readonly ok: boolean; readonly body: object }>;
@@ -42,7 +44,7 @@ export function builtinEndpoints(parts: BuiltinParts): readonly Endpoint[] {
   };
 
   return [
-    ...view("/", "hello", (exchange) => hello(exchange, parts), { identify: true }),
+    ...view("/", "hello", helloView(parts), { identify: true }),
     ...view(
       "/__heartbeat__",
       "heartbeat",
@@ -67,33 +69,6 @@ export function builtinEndpoints(parts: BuiltinParts): readonly Endpoint[] {
 
 function json(body: string, status = 200, headers: Readonly<Record<string, string>> = {}): Answer {
   return { status, headers: { "content-type": jsonType, "cache-control": "no-cache, no-store", ...headers }, body };
-}
-
-function hello({ principal, clock, request }: Exchange, parts: BuiltinParts): Answer {
-  const { settings, prefix, capabilities } = parts;
-  const body = {
-    project_name: parts.name,
-    project_version: parts.version,
-    http_api_version: settings.http_api_version,
-    project_docs: settings.project_docs,
-    url: `${settings.public_origin ?? request.origin}${prefix}/`,
-    config: parts.config ?? null,
-    settings: { readonly: settings.readonly },
-    capabilities,
-    eos: settings.eos,
-    user: principal.id === undefined ? undefined : { id: principal.id, principals: principalsOf(principal.id) },
-  };
-  if (!settings.readonly) return json(JSON.stringify(body));
-  const seconds = Math.ceil(settings.root_cache_expires_seconds);
-  return json(JSON.stringify(body), 200, {
-    "cache-control": principal.id === undefined ? `max-age=${seconds}` : `private, max-age=${seconds}`,
-    expires: parts.httpDate(clock.now() + seconds * 1000),
-    vary: "Authorization, Cookie",
-  });
-}
-
-function principalsOf(id: string): readonly string[] {
-  return ["system.Everyone", "system.Authenticated", id];
 }
 
 /** The configured file, or a document made from name and version: this view never fails. */

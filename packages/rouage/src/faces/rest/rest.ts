@@ -7,6 +7,7 @@ import type { Clock } from "../../clock.ts";
 import { invalid, ServiceError, violationError } from "../../errors.ts";
 import type { HttpRequest, HttpResponse } from "../../http.ts";
 import type { ResourceOperations } from "../../operations/operations.ts";
+import type { Principal } from "../../principal.ts";
 import type { Resource } from "../../resource.ts";
 import type { Route } from "../../route.ts";
 import type { Settings } from "../../settings.ts";
@@ -18,6 +19,7 @@ import { builtinEndpoints } from "./builtin-endpoints.ts";
 import { type Answer, type Endpoint, Exchange, type RegisteredEndpoint } from "./exchange.ts";
 import { handlerMetrics } from "./handler-metrics.ts";
 import { createCors, standardHeaders } from "./headers.ts";
+import type { HelloParts } from "./hello.ts";
 import { createHttpDate } from "./http-date.ts";
 import { identifier, lenient } from "./identify.ts";
 import { createLimits } from "./limits.ts";
@@ -41,7 +43,9 @@ export interface RestFaceParts {
   readonly authentication: readonly AuthenticationPolicy[];
   /** Shown by the hello view. */
   readonly capabilities: Readonly<Record<string, object>>;
-  readonly config?: Readonly<Record<string, unknown>>;
+  readonly config?: object | undefined;
+  /** What hello shows beside the usual. */
+  readonly hello?: HelloParts;
   readonly contribute?: object;
   /** The detailed health answer; 503 unless `ok`. */
   heartbeat(): Promise<{ readonly ok: boolean; readonly body: object }>;
@@ -64,6 +68,10 @@ export interface RestFace {
   readonly handlers: readonly { readonly name: string; readonly method: string; readonly path: string }[];
   /** Requests being answered. */
   running(): number;
+  /** Who makes this request, by the authentication policies. @throws ServiceError `invalid-credentials` */
+  identify(request: HttpRequest): Principal | Promise<Principal>;
+  /** The answer to a request that failed before it came here, as if it had failed here. */
+  fail(request: HttpRequest, error: unknown): HttpResponse;
 }
 
 /** Longest URL accepted, in characters. */
@@ -127,6 +135,8 @@ export function createRestFace(parts: RestFaceParts): RestFace {
       .map(({ method, path }) => ({ method, path })),
     handlers: endpoints.map(({ name, method, path }) => ({ name, method, path })),
     running: limits.running,
+    identify,
+    fail,
   };
 
   function handle(request: HttpRequest): Promise<HttpResponse> {
@@ -138,6 +148,16 @@ export function createRestFace(parts: RestFaceParts): RestFace {
       return Promise.resolve(finish(exchange, answer));
     } catch (error) {
       return Promise.resolve(exchange === undefined ? lastResort(error) : finish(exchange, failure(exchange, error)));
+    }
+  }
+
+  function fail(request: HttpRequest, error: unknown): HttpResponse {
+    try {
+      const exchange = new Exchange(request, clock, log, negotiate(request.header("accept")));
+      locate(exchange);
+      return finish(exchange, failure(exchange, error));
+    } catch {
+      return lastResort(error);
     }
   }
 

@@ -1,0 +1,53 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { manualClock } from "../clock.ts";
+import { createMetrics } from "../telemetry/registry.ts";
+import { measuredCache } from "./measured.ts";
+import { openCache } from "./open.ts";
+
+const clock = manualClock();
+
+test("memory: opens a cache, as large as the URL says", async () => {
+  const cache = await openCache("memory:?max_bytes=300", { clock });
+  await cache.set("a", "1", 60);
+  await cache.set("b", "x".repeat(500), 60);
+  assert.equal(await cache.get("a"), "1");
+  assert.equal(await cache.get("b"), undefined);
+  const usual = await openCache("memory:", { clock });
+  await usual.set("b", "x".repeat(500), 60);
+  assert.equal((await usual.get("b"))?.length, 500);
+});
+
+test("anything else is refused by name, without its password", async () => {
+  for (const url of [
+    "",
+    "memory",
+    "memory:x",
+    "memory:?max_bytes=0",
+    "memory:?max_bytes=1&max_bytes=2",
+    "memory:?size=1",
+  ])
+    await assert.rejects(openCache(url, { clock }), /not a cache URL: .*; expected "memory:" or/);
+  await assert.rejects(openCache("toString:", { clock }), /not a cache URL/);
+  await assert.rejects(openCache("rediss://me:secret@host", { clock }), (error: Error) => {
+    assert.match(error.message, /rediss:\/\/\*\*\*@host/);
+    return true;
+  });
+});
+
+test("hits, misses, failures and evictions are counted", async () => {
+  const metrics = createMetrics();
+  const opened = await openCache("memory:?max_bytes=250", { clock, metrics });
+  const cache = measuredCache(opened, metrics);
+  await cache.set("a", "1", 60);
+  await cache.get("a");
+  await cache.get("b");
+  for (const key of ["b", "c", "d"]) await cache.set(key, "1", 60);
+  const failing = measuredCache({ ...opened, get: () => Promise.reject(new Error("gone")) }, metrics);
+  await assert.rejects(async () => failing.get("a"), /gone/);
+  const text = metrics.expose();
+  assert.match(text, /cache_reads_total\{outcome="hit"\} 1/);
+  assert.match(text, /cache_reads_total\{outcome="miss"\} 1/);
+  assert.match(text, /cache_reads_total\{outcome="failed"\} 1/);
+  assert.match(text, /cache_evictions_total 2/);
+});

@@ -1,0 +1,47 @@
+/** What a service keeps things in, opened by URL and measured; what was handed in is left open. */
+
+import type { Cache } from "../cache/cache.ts";
+import { measuredCache } from "../cache/measured.ts";
+import { openCache } from "../cache/open.ts";
+import type { Clock } from "../clock.ts";
+import type { StartOptions } from "../service-declaration.ts";
+import type { Settings } from "../settings.ts";
+import { measuredStorage } from "../storage/measured.ts";
+import { openStorage } from "../storage/open.ts";
+import type { Storage } from "../storage/storage.ts";
+import type { Logger } from "../telemetry/log.ts";
+import type { Metrics } from "../telemetry/metrics.ts";
+
+export interface Backends {
+  readonly storage: Storage;
+  readonly cache: Cache;
+  /** Closes what was opened here. */
+  close(): Promise<void>;
+}
+
+/** @throws Error when one cannot be opened, with nothing left open */
+export async function openBackends(
+  settings: Settings,
+  parts: { readonly clock: Clock; readonly log: Logger; readonly metrics: Metrics },
+  given: Pick<StartOptions, "storage" | "cache">,
+): Promise<Backends> {
+  const { clock, log, metrics } = parts;
+  const owned: { close(): Promise<void> }[] = [];
+  const own = <B extends { close(): Promise<void> }>(backend: B): B => {
+    owned.push(backend);
+    return backend;
+  };
+  const close = async (): Promise<void> => {
+    for (const backend of owned.toReversed()) await backend.close();
+  };
+  try {
+    const cache = given.cache ?? own(await openCache(settings.cache, { clock, metrics }));
+    const queryBudgetMs = settings.storage_query_budget_ms;
+    const storage = given.storage ?? own(await openStorage(settings.storage, { clock, log, metrics, queryBudgetMs }));
+    if (!settings.metrics_enabled) return { storage, cache, close };
+    return { storage: measuredStorage(storage, metrics), cache: measuredCache(cache, metrics), close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
