@@ -4,9 +4,13 @@ import { type Clock, systemClock } from "./clock.ts";
 import { createDoorTable } from "./composition/door-table.ts";
 import { metricsRoute, probeRoutes } from "./composition/probes.ts";
 import { ServiceError } from "./errors.ts";
+import { asyncapiDocument } from "./faces/asyncapi/document.ts";
+import { mergeAsyncapi } from "./faces/asyncapi/merge.ts";
+import { descriptionRoutes } from "./faces/openapi/description-routes.ts";
 import { docsRoutes } from "./faces/openapi/docs-routes.ts";
 import { openapiDocument } from "./faces/openapi/document.ts";
 import { mergeDocuments } from "./faces/openapi/merge-documents.ts";
+import { swagger2Document } from "./faces/openapi/swagger2.ts";
 import { toFetch } from "./faces/rest/fetch.ts";
 import { createRestFace } from "./faces/rest/rest.ts";
 import type { HttpRequest, HttpResponse } from "./http.ts";
@@ -97,6 +101,10 @@ export function compose(options: ComposeOptions): Door {
     resources: [],
     routes: [
       ...docsRoutes(name),
+      ...descriptionRoutes({
+        swagger: () => swagger2Document(openapi(), prefix),
+        asyncapi: () => describeStreams(options, settings, prefix),
+      }),
       ...probeRoutes({ health: { report: health }, isDraining: () => isDraining }),
       ...(settings.metrics_enabled && settings.metrics_port === undefined ? [metricsRoute(metrics)] : []),
     ],
@@ -197,6 +205,24 @@ function describe(options: ComposeOptions, settings: Settings, prefix: string): 
   return mergeDocuments({ name, version, summary: description }, [
     { source: name, document: own },
     ...services.map((service) => ({ source: service.name, document: service.openapi() })),
+  ]);
+}
+
+function describeStreams(options: ComposeOptions, settings: Settings, prefix: string) {
+  const { name, version, description, services, authentication = [] } = options;
+  const own = asyncapiDocument({
+    name,
+    version,
+    summary: description,
+    docsUrl: settings.project_docs,
+    origin: settings.public_origin,
+    prefix,
+    resources: [],
+    policies: authentication,
+  });
+  return mergeAsyncapi([
+    { source: name, document: own },
+    ...services.map((service) => ({ source: service.name, document: service.asyncapi() })),
   ]);
 }
 
