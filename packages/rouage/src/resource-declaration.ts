@@ -26,6 +26,8 @@ export interface PendingWrite<T> {
   readonly permissions?: { readonly previous: Permissions; readonly next: Permissions } | undefined;
   /** Adds a change (usually a domain event) to the same atomic commit. */
   also(change: Change): void;
+  /** Stores these entries instead of `permissions.next`. @throws Error where the resource is not shared */
+  setPermissions(permissions: Permissions): void;
 }
 
 export interface FinishedWrite<T> {
@@ -86,7 +88,10 @@ export interface FieldAccess<T> {
 export interface Sharing {
   /** The writer's principal is added to the object's `write` at each create, replace and patch. Default true. */
   readonly explicit?: boolean;
-  /** Principals that have a permission (`create` in any list, `read`, `write`, `{child}:create`) on every object of the resource, and on what is below. */
+  /**
+   * Principals that have a permission (`create` in any list, `read`, `write`, `{child}:create`) on every object of the resource, and on what
+   * is below. With `create` given here, other signed-in callers may no longer create at the top.
+   */
   readonly granted?: Permissions;
   /** False: objects have no entries that clients may set; what they inherit and what hooks write counts. Default true. */
   readonly settable?: boolean;
@@ -96,6 +101,12 @@ export interface Sharing {
    */
   readonly members?: (object: JsonObject) => readonly string[];
 }
+
+/** How long anonymous callers may keep this list (no `id`) or object, in seconds. Asked after the read was allowed. */
+export type CacheSeconds = (
+  target: { readonly params: Readonly<Record<string, string>>; readonly id?: string },
+  context: OperationContext,
+) => number | undefined | Promise<number | undefined>;
 
 export interface ResourceOptions<S extends TObject> {
   /**
@@ -131,8 +142,11 @@ export interface ResourceOptions<S extends TObject> {
   readonly pageSize?: number;
   /** False: log entries do not keep the objects' bodies (no history from the log). Default true. */
   readonly logBodies?: boolean;
-  /** Anonymous callers may keep what they read for so many seconds (`Cache-Control: max-age`). Default: nobody may. */
-  readonly cacheSeconds?: number;
+  /**
+   * Anonymous callers may keep what they read for so many seconds (`Cache-Control: max-age`); a function says so for each list and object,
+   * undefined meaning not at all. Default: nobody may.
+   */
+  readonly cacheSeconds?: number | CacheSeconds;
   /** Methods not offered: 405, unless a route of the same path takes their place. */
   readonly disabled?: readonly ("list" | "get" | "create" | "replace" | "patch" | "delete" | "deleteList")[];
   /** One sentence for the API description. */

@@ -181,8 +181,9 @@ function* optionProblems({ id, pageSize, disabled = [], ...rest }: ResourceOptio
   if (id?.pattern !== undefined && /[gy]/.test(id.pattern.flags)) yield "id.pattern must not have the flags g or y";
   if (pageSize !== undefined && !(Number.isSafeInteger(pageSize) && pageSize > 0))
     yield "pageSize must be a whole number above 0";
-  if (rest.cacheSeconds !== undefined && !(Number.isSafeInteger(rest.cacheSeconds) && rest.cacheSeconds >= 0))
-    yield "cacheSeconds must be a whole number from 0";
+  const { cacheSeconds } = rest;
+  if (typeof cacheSeconds === "number" && !(Number.isSafeInteger(cacheSeconds) && cacheSeconds >= 0))
+    yield "cacheSeconds must be a whole number from 0, or a function";
   for (const method of disabled)
     if (!methods.includes(method)) yield `disabled ${method} is not known (${methods.join(", ")})`;
   if (rest.unknownFields !== undefined && !["reject", "drop", "keep"].includes(rest.unknownFields))

@@ -1,12 +1,10 @@
 /** The endpoints of one resource: requests become operations, results become answers with the stored JSON spliced in. */
-import { invalid, type Violation, type ViolationLocation, violationError } from "../../errors.ts";
-import type { Json, JsonObject } from "../../json.ts";
+import { invalid, type Violation, type ViolationLocation } from "../../errors.ts";
 import { decide, refusal } from "../../operations/access.ts";
 import type {
   DeleteListResult,
   GetResult,
   ListResult,
-  PatchDocument,
   ResourceOperations,
   Target,
   WriteResult,
@@ -14,11 +12,12 @@ import type {
 import { type Action, effectiveRules } from "../../operations/rules.ts";
 import type { Resource } from "../../resource.ts";
 import type { Settings } from "../../settings.ts";
-import { type JsonBody, jsonType, readJson } from "./body.ts";
+import { jsonType, readJson } from "./body.ts";
 import { endpointDefaults } from "./endpoint.ts";
+import { enveloped, envelopeReader, patchTypes } from "./envelope.ts";
 import type { Answer, Endpoint, Exchange } from "./exchange.ts";
 import { fieldsOf } from "./fields.ts";
-import type { EndpointKind } from "./headers.ts";
+import type { EndpointKind, StaticHeaders } from "./headers.ts";
 import { parseFields, parseListQuery } from "./list-query.ts";
 import type { Nonces } from "./nonces.ts";
 import { encodePageToken } from "./page-token.ts";
@@ -46,6 +45,8 @@ export function resourceEndpoints(
   const rules = effectiveRules(options);
   const limits = { size: settings.body_limit, depth: settings.body_depth };
   const singleton = options.singleton === true;
+  const { sharing } = options;
+  const reader = envelopeReader(sharing !== undefined && (sharing === true || sharing.settable !== false));
 
   /** Revisions of a list may be ahead of a clock that was set back: clients may ask about them all the same. */
   const grammar = (exchange: Exchange, revision = 0) => ({
@@ -78,14 +79,22 @@ export function resourceEndpoints(
 
   /** Caching is for what everybody sees. A cache on the way must not answer somebody signed in from it. */
   const { cacheSeconds } = options;
-  const caching = (exchange: Exchange): Readonly<Record<string, string>> =>
-    cacheSeconds === undefined || exchange.principal.id !== undefined
-      ? { "cache-control": uncached }
+  const cachedFor = (exchange: Exchange, seconds: number | undefined): Readonly<Record<string, string>> =>
+    seconds === undefined || exchange.principal.id !== undefined
+      ? uncachedHeaders
       : {
-          "cache-control": `max-age=${cacheSeconds}`,
-          expires: httpDate(exchange.clock.now() + cacheSeconds * 1000),
+          "cache-control": `max-age=${seconds}`,
+          expires: httpDate(exchange.clock.now() + seconds * 1000),
           vary: "Authorization, Cookie",
         };
+  const caching = (exchange: Exchange, target: Target): StaticHeaders | Promise<StaticHeaders> => {
+    if (cacheSeconds === undefined || exchange.principal.id !== undefined) return uncachedHeaders;
+    if (typeof cacheSeconds === "number") return cachedFor(exchange, cacheSeconds);
+    const seconds = cacheSeconds(target, exchange.context());
+    return seconds instanceof Promise
+      ? seconds.then((known) => cachedFor(exchange, known))
+      : cachedFor(exchange, seconds);
+  };
 
   const validators = (revision: number) => ({ etag: `"${revision}"`, "last-modified": httpDate(revision) });
   type Next = NonNullable<DeleteListResult["next"]>;
@@ -100,15 +109,16 @@ export function resourceEndpoints(
     "next-page": nextPageOf(exchange, settings, limit, encodePageToken(sort, after, nonces.issue())),
   });
 
-  function listAnswer(exchange: Exchange, result: ListResult): Answer {
-    if (result.kind === "not-modified")
-      return { status: 304, headers: { ...validators(result.revision), ...caching(exchange) } };
+  async function listAnswer(exchange: Exchange, params: Params, result: ListResult): Promise<Answer> {
+    const cached = caching(exchange, { params });
+    const kept = cached instanceof Promise ? await cached : cached;
+    if (result.kind === "not-modified") return { status: 304, headers: { ...validators(result.revision), ...kept } };
     const total = result.total === undefined ? undefined : String(result.total);
     return {
       status: 200,
       headers: {
         "content-type": jsonType,
-        ...caching(exchange),
+        ...kept,
         ...validators(result.revision),
         ...(result.next === undefined ? {} : nextPage(exchange, result.next)),
         ...(total === undefined ? {} : { "total-objects": total, "total-records": total }),
@@ -135,18 +145,29 @@ export function resourceEndpoints(
         "last-modified": httpDate(result.revision),
         "cache-control": uncached,
       },
-      body: `{"data":${result.json}}`,
+      body: enveloped(result.json, result.permissions),
     };
   }
 
-  function cachedAnswer(exchange: Exchange, result: GetResult): Answer {
+  function cachedAnswer(exchange: Exchange, params: Params, result: GetResult): Answer | Promise<Answer> {
     const answer = objectAnswer(result);
     if (cacheSeconds === undefined) return answer;
-    return { ...answer, headers: { ...answer.headers, ...caching(exchange) } };
+    const cached = caching(exchange, targetOf(params));
+    const withHeaders = (kept: StaticHeaders): Answer => ({ ...answer, headers: { ...answer.headers, ...kept } });
+    return cached instanceof Promise ? cached.then(withHeaders) : withHeaders(cached);
+  }
+
+  async function explained(exchange: Exchange, params: Params, question: Question): Promise<Answer> {
+    const explanation = await operations.explain(exchange.context(), targetOf(params), question);
+    return {
+      status: 200,
+      headers: { "content-type": jsonType, "cache-control": uncached },
+      body: `{"data":${JSON.stringify(explanation)}}`,
+    };
   }
 
   function writeAnswer(
-    { kind, revision, json }: Pick<WriteResult, "kind" | "revision" | "json">,
+    { kind, revision, json, permissions }: Pick<WriteResult, "kind" | "revision" | "json" | "permissions">,
     location?: string,
   ): Answer {
     return {
@@ -157,17 +178,21 @@ export function resourceEndpoints(
         ...validators(revision),
         ...(location === undefined ? {} : { location }),
       },
-      body: `{"data":${json}}`,
+      body: enveloped(json, permissions),
     };
   }
 
-  /** A caller who may not write at all is told so, and not what is wrong with the body. */
+  /**
+   * A caller who may not write at all is told so, and not what is wrong with the body. Of a shared resource that is known only once
+   * the object is.
+   */
   async function read(exchange: Exchange, types: readonly string[], actions: readonly Action[]) {
     try {
       return await readJson(exchange, types, limits);
     } catch (error) {
       const { principal } = exchange;
-      if (actions.every((action) => decide(rules[action], principal) === false)) throw refusal(principal);
+      if (sharing === undefined && actions.every((action) => decide(rules[action], principal) === false))
+        throw refusal(principal);
       throw error;
     }
   }
@@ -176,6 +201,7 @@ export function resourceEndpoints(
     list: async (exchange, params) =>
       listAnswer(
         exchange,
+        params,
         await operations.list(
           exchange.context(),
           { params },
@@ -189,6 +215,7 @@ export function resourceEndpoints(
     listHead: async (exchange, params) =>
       listAnswer(
         exchange,
+        params,
         await operations.list(
           exchange.context(),
           { params },
@@ -201,19 +228,23 @@ export function resourceEndpoints(
 
     get(exchange, params) {
       const conditions = preconditionsOf(exchange.request);
+      if (sharing !== undefined && exchange.search !== "") {
+        const question = questionOf(exchange.search);
+        if (question !== undefined) return explained(exchange, params, question);
+      }
       const request =
         exchange.search === ""
           ? conditions
           : { ...conditions, fields: () => parseFields(parseQueryString(exchange.search), grammar(exchange)) };
       const result = operations.get(exchange, targetOf(params), request);
-      if (result instanceof Promise) return result.then((object) => cachedAnswer(exchange, object));
-      return cachedAnswer(exchange, result);
+      if (result instanceof Promise) return result.then((object) => cachedAnswer(exchange, params, object));
+      return cachedAnswer(exchange, params, result);
     },
 
     async create(exchange, params) {
       const conditions = preconditionsOf(exchange.request);
-      const data = dataOf(await read(exchange, [jsonType], ["create"]));
-      const result = await operations.create(exchange.context(), { params }, { ...conditions, ...data });
+      const envelope = reader.envelope(await read(exchange, [jsonType], ["create"]));
+      const result = await operations.create(exchange.context(), { params }, { ...conditions, ...envelope });
       return writeAnswer(
         result,
         result.kind === "created" ? `${exchange.path}/${encodeURIComponent(result.id)}` : undefined,
@@ -222,14 +253,16 @@ export function resourceEndpoints(
 
     async replace(exchange, params) {
       const conditions = preconditionsOf(exchange.request);
-      const data = dataOf(await read(exchange, [jsonType], ["replace", "create"]));
-      return writeAnswer(await operations.replace(exchange.context(), targetOf(params), { ...conditions, ...data }));
+      const envelope = reader.envelope(await read(exchange, [jsonType], ["replace", "create"]));
+      return writeAnswer(
+        await operations.replace(exchange.context(), targetOf(params), { ...conditions, ...envelope }),
+      );
     },
 
     async patch(exchange, params) {
       const conditions = preconditionsOf(exchange.request);
       const behavior = behaviorOf(exchange.request.header("response-behavior"));
-      const patch = patchOf(await read(exchange, patchTypes, ["patch"]));
+      const patch = reader.patch(await read(exchange, patchTypes, ["patch"]));
       return writeAnswer(
         await operations.patch(exchange.context(), targetOf(params), {
           ...conditions,
@@ -318,9 +351,7 @@ export function resourceEndpoints(
 }
 
 const uncached = "no-cache, no-store";
-const mergePatch = "application/merge-patch+json";
-const jsonPatch = "application/json-patch+json";
-const patchTypes = [jsonType, mergePatch, jsonPatch];
+const uncachedHeaders: StaticHeaders = Object.freeze({ "cache-control": uncached });
 
 /** The original query with where to continue; other parameters stay as they were written. */
 function nextPageOf(exchange: Exchange, settings: Settings, limit: number, token: string | undefined): string {
@@ -329,37 +360,18 @@ function nextPageOf(exchange: Exchange, settings: Settings, limit: number, token
   return `${origin}${exchange.path}?${[...kept, `_limit=${limit}`, ...(token === undefined ? [] : [`_token=${token}`])].join("&")}`;
 }
 
-/** `data` of an envelope; empty where the body carries none. */
-function dataOf(body: JsonBody | undefined): { readonly data?: JsonObject } {
-  if (body === undefined) return {};
-  const { data } = envelopeOf(body.value);
-  return data === undefined ? {} : { data };
+interface Question {
+  readonly permission: string;
+  readonly principal?: string;
 }
 
-function envelopeOf(value: Json): { readonly data?: JsonObject } {
-  if (!isObject(value)) throw invalid(inBody(null, "The body must be a JSON object", "type"));
-  const violations: Violation[] = [];
-  for (const key of Object.keys(value)) {
-    // A hostile body may have a hundred thousand of them.
-    if (violations.length === 100) break;
-    if (key === "permissions")
-      violations.push(inBody(key, "permissions cannot be set on this resource", "unknown-field"));
-    else if (key !== "data") violations.push(inBody(key, `Unrecognized key in the body: ${key}`, "unknown-field"));
-  }
-  const { data } = value;
-  if (data !== undefined && !isObject(data)) violations.push(inBody("data", "data must be a JSON object", "type"));
-  if (violations.length > 0) throw violationError("invalid-parameters", violations);
-  return data === undefined ? {} : { data: data as JsonObject };
-}
-
-function patchOf(body: JsonBody | undefined): PatchDocument {
-  if (body?.type === jsonPatch) {
-    if (!Array.isArray(body.value)) throw invalid(inBody(null, "A JSON patch must be an array of operations", "type"));
-    return { kind: "json-patch", operations: body.value };
-  }
-  const { data } = dataOf(body);
-  if (data === undefined) throw invalid(inBody(null, "Provide at least one of data or permissions", "required"));
-  return { kind: body?.type === mergePatch ? "merge-patch" : "merge", data };
+/** `?explain=write&principal=account:bob`: why may they, or may they not? */
+function questionOf(search: string): Question | undefined {
+  const parameters = parseQueryString(search);
+  const permission = parameters.findLast(([name]) => name === "explain")?.[1];
+  if (permission === undefined) return undefined;
+  const principal = parameters.findLast(([name]) => name === "principal")?.[1];
+  return principal === undefined || principal === "" ? { permission } : { permission, principal };
 }
 
 function behaviorOf(header: string | undefined): "full" | "light" | "diff" | undefined {
@@ -381,14 +393,6 @@ function wishedRevision(search: string): number | undefined {
   return revision;
 }
 
-function inBody(name: string | null, description: string, code: string): Violation {
-  return at("body", name, description, code);
-}
-
 function at(location: ViolationLocation, name: string | null, description: string, code: string): Violation {
   return { location, name, description, code };
-}
-
-function isObject(value: Json | undefined): value is JsonObject {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
