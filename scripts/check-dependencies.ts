@@ -17,7 +17,7 @@ const layers: readonly { readonly name: string; readonly files: RegExp }[] = [
   {
     name: "interfaces",
     files:
-      /^(storage\/(storage|keys|permissions|filter|evaluate)|cache\/cache|telemetry\/(log|metrics)|auth\/policy|settings)\.ts$|^settings\//,
+      /^(storage\/(storage|keys|permissions|filter|evaluate)|cache\/cache|telemetry\/(log|metrics)|auth\/policy|settings)\.ts$|^(settings|client)\//,
   },
   { name: "operations", files: /^(operations|schema)\/|^(resource|resource-declaration|route)\.ts$/ },
   { name: "adapters", files: /^(storage|cache|telemetry|auth|bus)\// },

@@ -1,4 +1,5 @@
 /** Finds the command that the arguments name, and says in one or two lines what is wrong where something is. */
+import { client } from "./client.ts";
 import type { Command, Environment } from "./command.ts";
 import { helpText } from "./help.ts";
 import { keys } from "./keys.ts";
@@ -9,7 +10,7 @@ import { UsageError } from "./usage-error.ts";
 /** Exit codes: done; the command failed; the command was called wrongly. */
 export const exits = { done: 0, failed: 1, usage: 2 } as const;
 
-const commands: Readonly<Record<string, Command>> = { start, dev, openapi, keys };
+const commands: Readonly<Record<string, Command>> = { start, dev, openapi, client, keys };
 
 export async function dispatch(args: readonly string[], environment: Environment): Promise<number> {
   const [name, ...rest] = args;

@@ -13,15 +13,16 @@ Commands:
   rouage dev FILE               the same, started again when a file changes; where the service declares no
                                 authentication, any user name signs in (HTTP Basic, any password)
   rouage openapi FILE           write the service's OpenAPI description to standard output
+  rouage client FILE            write a typed TypeScript client of the service to standard output
   rouage keys init              make a key file: --dir FOLDER --purpose NAME [--kind EdDSA|ES256|secret]
   rouage keys rotate            add a new active key: --dir FOLDER --purpose NAME [--keep SECONDS]
   rouage keys list              show the keys of a folder: --dir FOLDER
 
 Options:
-  --config FILE                 read settings from a TOML or JSON file (start, dev, openapi)
-  --set KEY=VALUE               give one setting; may be repeated (start, dev, openapi)
+  --config FILE                 read settings from a TOML or JSON file (start, dev, openapi, client)
+  --set KEY=VALUE               give one setting; may be repeated (start, dev, openapi, client)
   --host HOST, --port PORT      short for --set host=HOST, --set port=PORT (start, dev)
-  --out FILE                    write to a file instead of standard output (openapi)
+  --out FILE                    write to a file instead of standard output (openapi, client)
   --dir FOLDER                  folder of the key files (keys)
   --purpose NAME                what the key is for; also the name of its file (keys init, keys rotate)
   --kind KIND                   EdDSA (default), ES256 or secret (keys init)
