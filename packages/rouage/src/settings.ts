@@ -62,6 +62,11 @@ export interface Settings {
   readonly drain_seconds: number;
   /** More requests than this at once are refused with 429. */
   readonly max_concurrent_requests: number;
+  /** Change streams open at once: of all callers, and of one. */
+  readonly stream_limit: number;
+  readonly stream_limit_per_caller: number;
+  /** How long a change stream stays silent. */
+  readonly stream_heartbeat_seconds: number;
   /** Event-loop delay beyond which requests are shed with 503; 0: never. */
   readonly shed_event_loop_delay_ms: number;
   /** Average duration of a health check beyond which the service is degraded. */

@@ -164,9 +164,7 @@ export async function startService(declaration: ServiceDeclaration, options: Sta
       asyncapi,
       health: health.report,
       metrics: expose,
-      drain: () => {
-        isDraining = true;
-      },
+      drain,
       stop: (timeoutMs = settings.stop_timeout_seconds * 1000) => {
         stopped ??= end(timeoutMs);
         return stopped;
@@ -175,8 +173,13 @@ export async function startService(declaration: ServiceDeclaration, options: Sta
     };
     return service;
 
-    async function end(timeoutMs: number): Promise<void> {
+    function drain(): void {
       isDraining = true;
+      face.drain();
+    }
+
+    async function end(timeoutMs: number): Promise<void> {
+      drain();
       const deadline = performance.now() + timeoutMs;
       const rest = (): number => Math.max(0, deadline - performance.now());
       await idle(face.running, rest);

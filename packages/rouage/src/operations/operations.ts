@@ -3,6 +3,7 @@
  * as JSON text, ready to be spliced into an answer. Knows no wire format.
  */
 import type { Json, JsonObject } from "../json.ts";
+import type { Principal } from "../principal.ts";
 import type { Filter, Sort, SortValue } from "../storage/filter.ts";
 import type { Permissions } from "../storage/permissions.ts";
 import type { OperationContext } from "./context.ts";
@@ -129,6 +130,35 @@ export interface DeleteListResult {
   readonly next?: { readonly sort: readonly Sort[]; readonly after: readonly SortValue[]; readonly limit: number };
 }
 
+export interface WatchRequest {
+  /** First everything that changed after this revision, tombstones included; 0: everything there is. Absent: only what happens from now on. */
+  readonly since?: number;
+  /** Which objects, and which of their fields; asked for after permission holds, with the list's revision. Throws `invalid-parameters`. */
+  readonly query?: (revision: number) => Pick<ListOptions, "filter" | "fields">;
+  /** An `idle` event comes when nothing happened for so long, after a look at whether the caller may still watch. Default 15 000. */
+  readonly idleMs?: number;
+  /** Who the caller is by now; asked again and again. Throws when the credentials hold no longer. Default: who it was. */
+  readonly caller?: () => Principal | Promise<Principal>;
+}
+
+export type WatchEvent =
+  /** Permission holds. With `since` as revision, or that of the list. */
+  | { readonly kind: "open"; readonly revision: number }
+  /** Caught up: everything up to this revision was told, what follows happens now. */
+  | { readonly kind: "ready"; readonly revision: number }
+  | { readonly kind: "idle" }
+  | WatchedChange;
+
+export interface WatchedChange {
+  /** Of what is caught up, `update` stands for objects created as well. */
+  readonly kind: "create" | "update" | "delete";
+  readonly id: string;
+  /** From where to watch again to miss nothing and hear nothing twice: never less than before. */
+  readonly revision: number;
+  /** JSON text of the object as the caller may see it, or of its tombstone. */
+  readonly json: string;
+}
+
 /**
  * The operations of one resource. Errors: `missing-credentials`, `forbidden`, `object-not-found` (details `{id, resource_name}`),
  * `route-not-found` (missing parent, details `{id, resource_name}`), `precondition-failed` (details `{existing}`), `invalid-parameters`, `conflict`, `unavailable`.
@@ -146,6 +176,12 @@ export interface ResourceOperations {
   delete(context: OperationContext, target: Target, request: DeleteRequest): Promise<DeleteResult>;
   /** Deletes every object of the list that matches and that the caller may write. */
   deleteList(context: OperationContext, target: Target, request: ListRequest): Promise<DeleteListResult>;
+  /**
+   * What happens to the list, as the caller may see it. Iterating throws what `list` throws when the caller may not (or no longer) list,
+   * `history-purged` when tombstones behind `since` are gone, `unavailable` when the one who iterates is too slow. It ends without an error when
+   * `context.signal` aborts.
+   */
+  watch(context: OperationContext, target: Target, request: WatchRequest): AsyncIterable<WatchEvent>;
   /**
    * Tells who may write the object why `principal` (default: the caller) has `permission` on it, or has not.
    * @throws ServiceError `route-not-found` for resources that are not shared

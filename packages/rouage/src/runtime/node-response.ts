@@ -1,5 +1,6 @@
 /** Sends plain responses: head and body in one write where the body is known, with backpressure where it is a stream. */
 import type { IncomingMessage, ServerResponse } from "node:http";
+import { ServiceError } from "../errors.ts";
 import type { HttpResponse } from "../http.ts";
 import type { Logger } from "../telemetry/log.ts";
 
@@ -82,34 +83,36 @@ function headOf(message: IncomingMessage, { status, headers, body }: HttpRespons
 
 async function pump(body: ReadableStream<Uint8Array>, response: ServerResponse, log: Logger): Promise<void> {
   const reader = body.getReader();
-  const closed = new Promise<"closed">((resolve) => {
-    response.once("close", () => resolve("closed"));
-  });
+  // A listener and not a race: a stream of events may go on for days.
+  response.once("close", () => void reader.cancel().catch(() => {}));
+  // Also while the client does not read: a stream that fails is not waited for.
+  reader.closed.catch(() => response.destroy());
   try {
     // Streams of events send their head before the first event.
     response.flushHeaders();
     for (;;) {
-      const next = await Promise.race([reader.read(), closed]);
-      if (next === "closed") {
-        await reader.cancel();
-        return;
-      }
+      const next = await reader.read();
       if (next.done) break;
-      if (!response.write(next.value) && (await Promise.race([drained(response), closed])) === "closed") {
-        await reader.cancel();
-        return;
-      }
+      if (!response.write(next.value)) await drained(response);
     }
     response.end();
   } catch (error) {
     // The status is sent already: cutting the connection is the only way left to say that the body is not whole.
-    log.error({ err: error }, "stream of an answer failed");
+    if (!ServiceError.is(error)) log.error({ err: error }, "stream of an answer failed");
     response.destroy();
   }
 }
 
-function drained(response: ServerResponse): Promise<"drained"> {
+/** Resolves when the client has taken what was written, or is gone. */
+function drained(response: ServerResponse): Promise<void> {
   return new Promise((resolve) => {
-    response.once("drain", () => resolve("drained"));
+    const done = (): void => {
+      response.off("drain", done);
+      response.off("close", done);
+      resolve();
+    };
+    response.on("drain", done);
+    response.on("close", done);
+    if (response.destroyed) done();
   });
 }

@@ -142,6 +142,21 @@ export const settingsSchema = Type.Object({
     default: 1024,
     description: "More requests at once are refused with 429.",
   }),
+  stream_limit: Type.Integer({
+    minimum: 0,
+    default: 1000,
+    description: "More change streams open at once are refused with 429; they do not count as requests.",
+  }),
+  stream_limit_per_caller: Type.Integer({
+    minimum: 0,
+    default: 100,
+    description: "The same for one principal, or for one address where the caller is not known.",
+  }),
+  stream_heartbeat_seconds: seconds(
+    15,
+    "How long a change stream stays silent before it shows that it is alive, and looks whether its caller still may.",
+    0.01,
+  ),
   shed_event_loop_delay_ms: Type.Number({
     minimum: 0,
     default: 500,

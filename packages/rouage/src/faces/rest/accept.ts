@@ -1,13 +1,15 @@
-/** Content negotiation by `Accept` (RFC 9110 §12.5.1): is JSON welcome, and are errors wanted as problem details. */
+/** Content negotiation by `Accept` (RFC 9110 §12.5.1): is JSON welcome, is a stream wanted, and are errors wanted as problem details. */
 
 export interface Negotiated {
   /** A JSON answer is acceptable. */
   readonly json: boolean;
   /** Errors are wanted as `application/problem+json` (RFC 9457). */
   readonly problem: boolean;
+  /** An event stream is wanted, where there is one. */
+  readonly stream: boolean;
 }
 
-const anything: Negotiated = { json: true, problem: false };
+const anything: Negotiated = { json: true, problem: false, stream: false };
 const remembered = 256;
 
 /** A negotiator that remembers the headers it has seen (clients send few different ones). */
@@ -38,6 +40,12 @@ function negotiate(accept: string): Negotiated {
   if (ranges.size === 0) return anything;
   const json = ranges.get("application/json") ?? ranges.get("application/*") ?? ranges.get("*/*") ?? 0;
   const problem = ranges.get("application/problem+json") ?? 0;
+  const stream = ranges.get("text/event-stream") ?? 0;
   // Whoever names only problem+json wants its errors so, and still gets data as JSON: there is no other form of it.
-  return { json: json > 0 || problem > 0, problem: problem > 0 && problem >= (ranges.get("application/json") ?? 0) };
+  return {
+    json: json > 0 || problem > 0,
+    problem: problem > 0 && problem >= (ranges.get("application/json") ?? 0),
+    // Only who names it: a list is not to become endless for who takes anything.
+    stream: stream > 0 && stream >= (ranges.get("application/json") ?? 0),
+  };
 }

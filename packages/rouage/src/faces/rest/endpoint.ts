@@ -13,4 +13,5 @@ export const endpointDefaults = {
   operational: false,
   important: false,
   secretPath: false,
+  ownLimit: false,
 } as const satisfies Partial<Endpoint>;

@@ -189,9 +189,14 @@ export interface Endpoint {
   readonly important: boolean;
   /** The path carries a secret: logs show its pattern. */
   readonly secretPath: boolean;
+  /** Bounded by a limit of its own instead of that of requests. */
+  readonly ownLimit: boolean;
+  /** Serves who asks for an event stream. */
+  readonly stream?: Endpoint;
   run(exchange: Exchange, params: Readonly<Record<string, string>>): Answer | Promise<Answer>;
 }
 
 export interface RegisteredEndpoint extends Endpoint {
   readonly metrics: HandlerMetrics;
+  readonly stream?: RegisteredEndpoint;
 }

@@ -90,6 +90,7 @@ const supportedHeaders = [
   "Content-Type",
   "If-Match",
   "If-None-Match",
+  "Last-Event-ID",
   "Response-Behavior",
   "X-Request-ID",
   "traceparent",

@@ -15,6 +15,8 @@ export interface LimitOptions {
 export interface Limits {
   /** Takes a slot; the error to answer when there is none. An important request is shed at twice the delay. */
   enter(important: boolean): ServiceError | undefined;
+  /** The error to answer while there is too much to do already; takes no slot. */
+  shed(important: boolean): ServiceError | undefined;
   /** Returns the slot. */
   leave(): void;
   /** Slots taken. */
@@ -24,15 +26,20 @@ export interface Limits {
 export function createLimits({ maximum, shedDelayMs, eventLoopDelay, retryAfter }: LimitOptions): Limits {
   let running = 0;
   const wait = String(retryAfter);
+  const shed: Limits["shed"] = (important) =>
+    shedDelayMs > 0 && eventLoopDelay() > (important ? 2 * shedDelayMs : shedDelayMs)
+      ? new ServiceError("unavailable", { headers: { "retry-after": wait, backoff: wait } })
+      : undefined;
   return {
+    shed,
     enter(important) {
       if (running >= maximum)
         return new ServiceError("too-many-requests", {
           message: "Busy: too many requests at once, please retry later.",
           headers: { "retry-after": wait },
         });
-      if (shedDelayMs > 0 && eventLoopDelay() > (important ? 2 * shedDelayMs : shedDelayMs))
-        return new ServiceError("unavailable", { headers: { "retry-after": wait, backoff: wait } });
+      const overloaded = shed(important);
+      if (overloaded !== undefined) return overloaded;
       running++;
       return undefined;
     },

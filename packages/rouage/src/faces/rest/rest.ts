@@ -13,6 +13,8 @@ import type { Route } from "../../route.ts";
 import type { Settings } from "../../settings.ts";
 import type { Logger } from "../../telemetry/log.ts";
 import type { Metrics } from "../../telemetry/metrics.ts";
+import { withStream } from "../stream/stream-endpoint.ts";
+import { createStreams } from "../stream/streams.ts";
 import { createNegotiator } from "./accept.ts";
 import { createAlerts } from "./alerts.ts";
 import { builtinEndpoints } from "./builtin-endpoints.ts";
@@ -72,6 +74,8 @@ export interface RestFace {
   identify(request: HttpRequest): Principal | Promise<Principal>;
   /** The answer to a request that failed before it came here, as if it had failed here. */
   fail(request: HttpRequest, error: unknown): HttpResponse;
+  /** Ends the streams and opens no further ones; everything else is answered as before. */
+  drain(): void;
 }
 
 /** Longest URL accepted, in characters. */
@@ -103,28 +107,36 @@ export function createRestFace(parts: RestFaceParts): RestFace {
   };
   const { backoff, backoff_percentage: share } = settings;
   const random = parts.random ?? Math.random;
+  const streams = createStreams({ settings, metrics: parts.metrics });
   const deadlineMs = settings.request_timeout_seconds * 1000;
 
   const endpoints = withoutVacant([
     ...builtinEndpoints({ ...parts, prefix, httpDate }),
     ...parts.resources.flatMap(({ resource, operations }) =>
-      resourceEndpoints(resource, operations, { settings, prefix, nonces, httpDate }),
+      withStream(
+        resourceEndpoints(resource, operations, { settings, prefix, nonces, httpDate }),
+        resource,
+        operations,
+        { streams, settings, identify },
+      ),
     ),
     ...parts.routes.flatMap((route) => routeEndpoint(route, settings, prefix)),
   ]);
   const router = createRouter<RegisteredEndpoint>();
   refuseDuplicates(endpoints);
+  const served = endpoints.flatMap((endpoint) =>
+    endpoint.stream === undefined ? endpoint : [endpoint, endpoint.stream],
+  );
   const metrics = new Map(
-    [...new Set(endpoints.map(({ name }) => name)), unmatched].map((name) => [
-      name,
-      handlerMetrics(parts.metrics, name),
-    ]),
+    [...new Set(served.map(({ name }) => name)), unmatched].map((name) => [name, handlerMetrics(parts.metrics, name)]),
   );
   const unmatchedMetrics = metrics.get(unmatched);
-  for (const endpoint of endpoints) {
-    const own = metrics.get(endpoint.name);
-    if (own !== undefined) router.add(endpoint.method, endpoint.path, { ...endpoint, metrics: own });
-  }
+  const registered = ({ stream, ...endpoint }: Endpoint): RegisteredEndpoint => ({
+    ...endpoint,
+    metrics: metrics.get(endpoint.name) ?? handlerMetrics(parts.metrics, endpoint.name),
+    ...(stream === undefined ? {} : { stream: registered(stream) }),
+  });
+  for (const endpoint of endpoints) router.add(endpoint.method, endpoint.path, registered(endpoint));
   const anySecretPath = endpoints.some(({ secretPath }) => secretPath);
   const redirects = createRedirects(settings, prefix, httpDate, (path) => router.all(path).size > 0, clock.now);
 
@@ -133,10 +145,11 @@ export function createRestFace(parts: RestFaceParts): RestFace {
     paths: endpoints
       .filter(({ enabled, method }) => enabled && method !== "HEAD")
       .map(({ method, path }) => ({ method, path })),
-    handlers: endpoints.map(({ name, method, path }) => ({ name, method, path })),
+    handlers: served.map(({ name, method, path }) => ({ name, method, path })),
     running: limits.running,
     identify,
     fail,
+    drain: streams.drain,
   };
 
   function handle(request: HttpRequest): Promise<HttpResponse> {
@@ -168,14 +181,14 @@ export function createRestFace(parts: RestFaceParts): RestFace {
     locate(exchange);
     const match = router.find(request.method, exchange.path);
     if (match === undefined || !match.value.enabled) return elsewhere(exchange);
-    const endpoint = match.value;
+    const endpoint = (exchange.negotiated.stream ? match.value.stream : undefined) ?? match.value;
     exchange.endpoint = endpoint;
     exchange.shownPath = endpoint.secretPath ? endpoint.path : undefined;
     if (!endpoint.operational) {
       alerts.refuseWhenOver(clock);
-      const refused = limits.enter(endpoint.important);
+      const refused = endpoint.ownLimit ? limits.shed(endpoint.important) : limits.enter(endpoint.important);
       if (refused !== undefined) throw refused;
-      exchange.admitted = true;
+      exchange.admitted = !endpoint.ownLimit;
     }
     if (endpoint.api) {
       const origin = request.header("origin");

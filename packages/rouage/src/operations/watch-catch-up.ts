@@ -1,0 +1,84 @@
+/**
+ * What changed in a list since a revision, from the list itself, page by page in the order of revisions. After each page the log is
+ * read up to that moment, which tells what the page missed.
+ */
+import { invalid } from "../errors.ts";
+import type { SortValue } from "../storage/filter.ts";
+import { type LogEntry, QueryTooCostly, type Storage } from "../storage/storage.ts";
+import type { WatchedChange } from "./operations.ts";
+import { tell, type Watching } from "./watching.ts";
+
+/** Few enough to be held by many callers at once. */
+const pageSize = 200;
+const largestPage = 1024 * 1024;
+const sort = [{ field: "last_modified", direction: "ascending" }] as const;
+
+export async function* catchUp(
+  storage: Storage,
+  watching: Watching,
+  renew: () => Promise<void>,
+): AsyncGenerator<WatchedChange> {
+  const { list, signal } = watching;
+  let after: readonly SortValue[] = [watching.revision];
+  let isLast = false;
+  while (!isLast && !signal.aborted) {
+    await renew();
+    const page = await affordable(() =>
+      storage.list(list, {
+        ...(watching.view.stored === undefined ? {} : { filter: watching.view.stored }),
+        sort,
+        limit: pageSize,
+        size: largestPage,
+        after,
+        tombstones: true,
+      }),
+    );
+    const last = page.at(-1);
+    isLast = last === undefined;
+    const until = await storage.position();
+    for (const entry of page) {
+      const json = await watching.view.ofStored(entry);
+      if (json === undefined) continue;
+      watching.revision = Math.max(watching.revision, entry.revision);
+      const kind = entry.kind === "tombstone" ? "delete" : "update";
+      yield { kind, id: entry.id, revision: watching.revision, json };
+    }
+    if (last !== undefined) {
+      watching.revision = Math.max(watching.revision, last.revision);
+      after = [last.revision];
+    }
+    const covered = new Map(page.map((entry) => [entry.id, entry.revision]));
+    for await (const entry of logged(storage, watching, until)) {
+      if ((covered.get(entry.id) ?? -1) >= entry.revision) continue;
+      // Beyond the page's end: a later page has it, or what became of it.
+      if (!isLast && entry.revision > (last?.revision ?? 0)) continue;
+      await renew();
+      const told = await tell(watching, entry);
+      if (told !== undefined) yield told;
+    }
+    watching.position = until;
+  }
+}
+
+/** What the log has of the list behind the watcher's position, up to another one. */
+async function* logged(storage: Storage, { list, position }: Watching, until: number): AsyncGenerator<LogEntry> {
+  if (until <= position) return;
+  for await (const entry of storage.log({ after: position, resources: [list.resource], parent: list.parent })) {
+    if (entry.position > until) return;
+    if (entry.action !== "event") yield entry;
+  }
+}
+
+async function affordable<T>(query: () => Promise<T>): Promise<T> {
+  try {
+    return await query();
+  } catch (error) {
+    if (!(error instanceof QueryTooCostly)) throw error;
+    throw invalid({
+      location: "querystring",
+      name: null,
+      description: "The list is too long for this query: filter by fields that have an index",
+      code: "too-costly",
+    });
+  }
+}

@@ -1,0 +1,184 @@
+/** What one caller is told of what happens in a list: decided anew for each change, on the state that it is about. */
+import type { JsonObject } from "../json.ts";
+import type { Principal } from "../principal.ts";
+import { matches } from "../storage/evaluate.ts";
+import type { Filter } from "../storage/filter.ts";
+import type { ListKey, ObjectKey } from "../storage/keys.ts";
+import type { Permissions } from "../storage/permissions.ts";
+import {
+  type LogEntry,
+  renderTombstone,
+  type Storage,
+  type StoredEntry,
+  type StoredObject,
+  type Tombstone,
+} from "../storage/storage.ts";
+import { refusal } from "./access.ts";
+import type { OperationContext } from "./context.ts";
+import { chain, type Maybe } from "./maybe.ts";
+import type { ListOptions } from "./operations.ts";
+import type { Plan } from "./plan.ts";
+import { listDecision } from "./rules.ts";
+import { callerOf } from "./sharing/caller.ts";
+import type { Visibility } from "./visibility.ts";
+
+export interface View {
+  /** Everything that may have to be told, as a condition on stored entries; undefined: all of them. */
+  readonly stored: Filter | undefined;
+  /** JSON text of an entry of the list; undefined where it is not for the caller. */
+  ofStored(entry: StoredEntry): Promise<string | undefined>;
+  /** The same for what the log tells. */
+  ofEntry(entry: LogEntry): Promise<string | undefined>;
+}
+
+/** What of the list is open to the caller; undefined: all of it. @throws ServiceError as `list` does */
+export function scopeOf(plan: Plan, { principal }: OperationContext, list: ListKey): Maybe<Filter | undefined> {
+  const byRule = listDecision(plan.rules.list, principal);
+  if (byRule === true) return undefined;
+  const { sharing } = plan;
+  if (sharing === undefined) {
+    if (byRule === false) throw refusal(principal);
+    return byRule;
+  }
+  const caller = callerOf(principal, plan.dependencies.storage.permissions);
+  return chain(sharing.mayAll(caller, list, "read"), (all) =>
+    all
+      ? undefined
+      : chain(caller.all(), (principals) => {
+          const shared: Filter = { kind: "shared", permissions: ["read", "write"], principals };
+          return byRule === false ? shared : { kind: "or", filters: [byRule, shared] };
+        }),
+  );
+}
+
+/** JSON texts of log entries as everybody sees them. */
+export type Rendered = WeakMap<LogEntry, Promise<string | undefined>>;
+
+export interface ViewParts {
+  readonly storage: Storage;
+  readonly visibility: Visibility;
+  readonly principal: Principal;
+  readonly list: ListKey;
+  readonly scope: Filter | undefined;
+  readonly wanted: Pick<ListOptions, "filter" | "fields">;
+  readonly rendered: Rendered;
+}
+
+export function viewOf({ storage, visibility, principal, list, scope, wanted, rendered }: ViewParts): View {
+  const { filter, fields } = wanted;
+  const condition = both(scope, filter);
+  const isPlain = visibility.isTransparent && fields === undefined;
+
+  async function isWanted(object: StoredObject): Promise<boolean> {
+    if (condition === undefined) return true;
+    const grants = asksEntries(condition) ? await storage.permissions.of({ ...list, id: object.id }) : {};
+    return satisfies(condition, object, grants);
+  }
+
+  async function ofObject(object: StoredObject): Promise<string | undefined> {
+    return (await isWanted(object)) ? visibility.render(object, principal, fields) : undefined;
+  }
+
+  /** Who sees the whole list hears of every deletion; others of those of objects that they saw. */
+  async function ofTombstone(tombstone: Tombstone): Promise<string | undefined> {
+    if (condition !== undefined) {
+      const before = await lastState(storage, { ...list, id: tombstone.id }, tombstone.revision, scope !== undefined);
+      if (before === undefined ? scope !== undefined : !satisfies(condition, before, {})) return undefined;
+    }
+    return renderTombstone(tombstone);
+  }
+
+  async function ofEntry(entry: LogEntry): Promise<string | undefined> {
+    const { id, revision, body } = entry;
+    if (entry.action === "delete") return ofTombstone({ kind: "tombstone", id, revision });
+    if (body !== undefined && condition === undefined && visibility.isTransparent)
+      return ofObject({ kind: "object", id, revision, body });
+    const current = await storage.get({ ...list, id });
+    // Gone, or changed again: what the log says next tells it.
+    if (current?.kind !== "object") return undefined;
+    if (body !== undefined) return ofObject({ ...current, revision, body });
+    return current.revision === revision ? ofObject(current) : undefined;
+  }
+
+  function remembered(entry: LogEntry): Promise<string | undefined> {
+    let text = rendered.get(entry);
+    if (text === undefined) {
+      text = ofEntry(entry);
+      rendered.set(entry, text);
+    }
+    return text;
+  }
+
+  return {
+    stored:
+      condition === undefined
+        ? undefined
+        : { kind: "or", filters: [condition, { kind: "compare", field: "deleted", operator: "eq", value: true }] },
+    ofStored: (entry) => (entry.kind === "object" ? ofObject(entry) : ofTombstone(entry)),
+    ofEntry: isPlain && condition === undefined ? remembered : ofEntry,
+  };
+}
+
+/** Entries of one object that are looked at for its last state. */
+const longestSearch = 1000;
+
+/** The object as it was before this deletion, as far as the log has kept it; with its owner, who created it, where asked for. */
+async function lastState(
+  storage: Storage,
+  { resource, parent, id }: ObjectKey,
+  revision: number,
+  withOwner: boolean,
+): Promise<StoredObject | undefined> {
+  let body: string | undefined;
+  let isFound = false;
+  let looked = 0;
+  for await (const entry of storage.log({ resources: [resource], parent, id, reverse: true })) {
+    if (++looked > longestSearch) return undefined;
+    if (!isFound) {
+      isFound = entry.action === "delete" && entry.revision === revision;
+      continue;
+    }
+    if (entry.action === "event") continue;
+    if (entry.action === "delete") return undefined;
+    body ??= entry.body;
+    if (body === undefined) return undefined;
+    if (!withOwner) return { kind: "object", id, revision, body };
+    if (entry.action === "create") {
+      const { principal: owner } = entry;
+      return { kind: "object", id, revision, body, ...(owner === undefined ? {} : { owner }) };
+    }
+  }
+  return undefined;
+}
+
+function satisfies(filter: Filter, object: StoredObject, grants: Permissions): boolean {
+  const { id, revision, owner, body } = object;
+  let value: JsonObject | undefined;
+  const holds = (part: Filter): boolean => {
+    switch (part.kind) {
+      case "and":
+        return part.filters.every(holds);
+      case "or":
+        return part.filters.some(holds);
+      case "not":
+        return !holds(part.filter);
+      case "shared":
+        return part.permissions.some((permission) => grants[permission]?.some((one) => part.principals.includes(one)));
+      default:
+        value ??= JSON.parse(body) as JsonObject;
+        return matches(part, { id, revision, value, owner });
+    }
+  };
+  return holds(filter);
+}
+
+/** True where the filter asks for the object's own permission entries. */
+function asksEntries(filter: Filter): boolean {
+  if (filter.kind === "and" || filter.kind === "or") return filter.filters.some(asksEntries);
+  return filter.kind === "not" ? asksEntries(filter.filter) : filter.kind === "shared";
+}
+
+function both(a: Filter | undefined, b: Filter | undefined): Filter | undefined {
+  if (a === undefined) return b;
+  return b === undefined ? a : { kind: "and", filters: [a, b] };
+}
