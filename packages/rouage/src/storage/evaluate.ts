@@ -8,6 +8,7 @@
  */
 import type { Json, JsonObject } from "../json.ts";
 import type { FieldPath, Filter, Sort, SortValue } from "./filter.ts";
+import type { Permissions } from "./permissions.ts";
 
 /** A stored entry as filters see it. */
 export interface EvaluatedEntry {
@@ -16,6 +17,8 @@ export interface EvaluatedEntry {
   /** The parsed body; `{deleted: true}` for tombstones. */
   readonly value: JsonObject;
   readonly owner?: string | undefined;
+  /** Its own permission entries. */
+  readonly permissions?: Permissions | undefined;
 }
 
 export function matches(filter: Filter, entry: EvaluatedEntry): boolean {
@@ -44,6 +47,14 @@ export function matches(filter: Filter, entry: EvaluatedEntry): boolean {
     }
     case "owner":
       return entry.owner === filter.owner;
+    case "shared": {
+      const { permissions = {} } = entry;
+      return filter.permissions.some(
+        (name) =>
+          Object.hasOwn(permissions, name) &&
+          permissions[name]?.some((who) => filter.principals.includes(who)) === true,
+      );
+    }
   }
 }
 

@@ -29,6 +29,16 @@ export function measuredStorage(storage: Storage, metrics: Metrics): Storage {
     {},
     commitBuckets,
   );
+  const transactions = (outcome: string): Counter =>
+    metrics.counter("storage_transactions_total", "Transactions: committed, rolled-back", { outcome });
+  const transacted = transactions("committed");
+  const takenBack = transactions("rolled-back");
+  const transactionTime = metrics.histogram(
+    "storage_transaction_duration_seconds",
+    "Time until a transaction was durable, waiting for its turn included",
+    {},
+    commitBuckets,
+  );
   const reads = (operation: string) => ({
     count: metrics.counter("storage_reads_total", "Reads: get, list, count", { operation }),
     time: metrics.histogram(
@@ -84,6 +94,23 @@ export function measuredStorage(storage: Storage, metrics: Metrics): Storage {
         },
       );
     },
+    async transaction(work) {
+      // One inside of another is a part of it.
+      if (storage.inTransaction()) return storage.transaction(work);
+      const start = performance.now();
+      try {
+        const result = await storage.transaction(work);
+        transactionTime.observe(since(start));
+        transacted.add();
+        return result;
+      } catch (error) {
+        takenBack.add();
+        throw error;
+      }
+    },
+    inTransaction: () => storage.inTransaction(),
+    afterCommit: (task) => storage.afterCommit(task),
+    permissions: storage.permissions,
     log: (query) => storage.log(query),
     position: () => storage.position(),
     erase: (scopes) => storage.erase(scopes),

@@ -91,6 +91,8 @@ export type Change =
   | { readonly kind: "members"; readonly group: string; readonly members: readonly string[] }
   /** Strikes a principal out of every permission entry and every group. */
   | { readonly kind: "forget"; readonly principal: string }
+  /** Changes nothing: the commit fails unless this live object exists, as the changes before it leave it. */
+  | { readonly kind: "require"; readonly key: ObjectKey }
   /** Appends to the log without touching an object: a domain event. */
   | { readonly kind: "event"; readonly key: ObjectKey; readonly type: string; readonly data: JsonObject };
 
@@ -106,7 +108,7 @@ export type ChangeResult =
   | { readonly kind: "created" | "updated"; readonly object: StoredObject; readonly position: number }
   | { readonly kind: "deleted"; readonly tombstone: Tombstone; readonly position: number }
   | { readonly kind: "event"; readonly position: number }
-  | { readonly kind: "members" | "forget" };
+  | { readonly kind: "members" | "forget" | "require" };
 
 /** The commit was not made, nothing changed. Not an error for the client yet: operations translate it. */
 export class CommitConflict extends Error {
@@ -186,6 +188,8 @@ export interface StorageCapabilities {
   readonly shared: boolean;
   /** Declared indexes are really used by queries. */
   readonly indexes: boolean;
+  /** What `transaction` promises holds; false: it throws. */
+  readonly transactions: boolean;
 }
 
 /** One storage, opened on a URL. Every method may throw ServiceError `unavailable` when the backend cannot be reached. */

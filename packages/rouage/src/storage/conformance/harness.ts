@@ -10,6 +10,7 @@ import {
   type ListDefinition,
   type ListKey,
   type ObjectKey,
+  type Permissions,
   type Storage,
   type StoredObject,
   type Tombstone,
@@ -60,7 +61,13 @@ export function put(
   list: ListKey,
   id: string,
   object: JsonObject = {},
-  options: { expect?: Expectation; revision?: number; owner?: string; logBody?: boolean } = {},
+  options: {
+    expect?: Expectation;
+    revision?: number;
+    owner?: string;
+    logBody?: boolean;
+    permissions?: Permissions;
+  } = {},
 ): Change {
   return { kind: "put", key: { ...list, id }, body: JSON.stringify(object), expect: { kind: "any" }, ...options };
 }

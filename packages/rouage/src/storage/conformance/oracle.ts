@@ -4,7 +4,7 @@ import { isDeepStrictEqual } from "node:util";
 import fc from "fast-check";
 import type { Json, JsonObject } from "../../json.ts";
 import type { Filter, Sort, SortValue } from "../filter.ts";
-import { parseEntry } from "../storage.ts";
+import { type Permissions, parseEntry } from "../storage.ts";
 import { type ConformanceSubject, put, remove, storageTest, things } from "./harness.ts";
 
 type Fields = JsonObject & { readonly id: string; readonly last_modified: number };
@@ -17,7 +17,9 @@ export function oracleTests(open: ConformanceSubject): void {
         const list = { ...things, parent: `round ${round++}` };
         const ids = bodies.map((_, index) => `id${(index * 7) % 10}${index}`);
         await storage.commit(
-          bodies.map((body, index) => put(list, ids[index] ?? "", body, { owner: `o${index % 3}` })),
+          bodies.map((body, index) =>
+            put(list, ids[index] ?? "", body, { owner: `o${index % 3}`, permissions: sharing[index % 5] ?? {} }),
+          ),
         );
         for (const id of ids.filter((_, index) => index % 5 === 4)) await storage.commit([remove(list, id)]);
         const entries = await storage.list(list, { sort: [], limit: 1_000, tombstones: true });
@@ -26,11 +28,18 @@ export function oracleTests(open: ConformanceSubject): void {
           fields: parseEntry(entry) as Fields,
           live: entry.kind === "object",
           owner: entry.kind === "object" ? entry.owner : undefined,
+          granted: new Set(
+            entry.kind === "object"
+              ? Object.entries(sharing[ids.indexOf(entry.id) % 5] ?? {}).flatMap(([name, whom]) =>
+                  whom.map((who) => `${name} ${who}`),
+                )
+              : [],
+          ),
         }));
         for (const { filter, sort: wished, limit, from, tombstones } of queries) {
           const sort: readonly Sort[] = [...wished, { field: "id", direction: "ascending" }];
           const right = all
-            .filter(({ live, fields, owner }) => (live || tombstones) && holds(filter, fields, owner))
+            .filter(({ live, fields, owner, granted }) => (live || tombstones) && holds(filter, fields, owner, granted))
             .map(({ fields }) => fields)
             .sort((a, b) => order(a, b, sort));
           const start = right[from % (right.length + 1)];
@@ -47,7 +56,7 @@ export function oracleTests(open: ConformanceSubject): void {
             found.map(({ id }) => id),
             expected.map(({ id }) => id),
           );
-          const live = all.filter((entry) => entry.live && holds(filter, entry.fields, entry.owner));
+          const live = all.filter((entry) => entry.live && holds(filter, entry.fields, entry.owner, entry.granted));
           assert.equal(await storage.count(list, filter), live.length);
         }
       }),
@@ -57,6 +66,15 @@ export function oracleTests(open: ConformanceSubject): void {
 }
 
 // What is generated: few names and values, so that filters hit.
+
+/** Entries of every fifth object alike. */
+const sharing: readonly Permissions[] = [
+  {},
+  { read: ["ann"] },
+  { write: ["ann", "bob"], read: ["cy"] },
+  { read: ["ann", "bob", "cy"], toString: ["bob"] },
+  { write: [], toString: ["ann"] },
+];
 
 const text = fc.constantFrom(
   "",
@@ -114,6 +132,11 @@ const { filter } = fc.letrec<{ filter: Filter }>((tie) => ({
       mode: fc.constantFrom("all", "any"),
       values: fc.array(value, { maxLength: 2 }),
     }),
+    fc.record({
+      kind: fc.constant("shared"),
+      permissions: fc.subarray(["read", "write", "toString"]),
+      principals: fc.subarray(["ann", "bob", "cy"]),
+    }),
     fc.record({ kind: fc.constant("owner"), owner: fc.constantFrom("o0", "o1", "nobody") }),
     fc.record({ kind: fc.constantFrom("and", "or"), filters: fc.array(tie("filter"), { maxLength: 3 }) }),
     fc.record({ kind: fc.constant("not"), filter: tie("filter") }),
@@ -142,11 +165,13 @@ function lookUp(object: unknown, path: string): Json | undefined {
   return lookUp(Object.entries(object).find(([key]) => key === head)?.[1], tail.join("."));
 }
 
-function holds(filter: Filter, object: Fields, owner: string | undefined): boolean {
-  if (filter.kind === "and") return filter.filters.every((part) => holds(part, object, owner));
-  if (filter.kind === "or") return filter.filters.some((part) => holds(part, object, owner));
-  if (filter.kind === "not") return !holds(filter.filter, object, owner);
+function holds(filter: Filter, object: Fields, owner: string | undefined, granted?: ReadonlySet<string>): boolean {
+  if (filter.kind === "and") return filter.filters.every((part) => holds(part, object, owner, granted));
+  if (filter.kind === "or") return filter.filters.some((part) => holds(part, object, owner, granted));
+  if (filter.kind === "not") return !holds(filter.filter, object, owner, granted);
   if (filter.kind === "owner") return owner === filter.owner;
+  if (filter.kind === "shared")
+    return filter.permissions.some((name) => filter.principals.some((who) => granted?.has(`${name} ${who}`)));
   const actual = lookUp(object, filter.field);
   switch (filter.kind) {
     case "has":

@@ -1,4 +1,4 @@
-/** Makes the changes of one commit, inside the transaction and savepoint of the group that it belongs to. */
+/** Makes the changes of one commit, inside of a transaction and savepoint that others have begun. */
 import type { StatementSync } from "node:sqlite";
 import { uniqueValue } from "../evaluate.ts";
 import { nextRevision } from "../revision.ts";
@@ -15,6 +15,7 @@ import {
 import type { Database } from "./database.ts";
 import { sqlField } from "./fields.ts";
 import { all, equalSql } from "./filters.ts";
+import { permissionWriter } from "./permission-writer.ts";
 import type { SqliteResource } from "./resources.ts";
 import { one, storedObject } from "./rows.ts";
 
@@ -26,9 +27,10 @@ export interface ChangeWriter {
   setRevision(key: ListKey, revision: number): void;
 }
 
-type Write = Exclude<Change, { kind: "event" }>;
+type Write = Extract<Change, { kind: "put" | "delete" }>;
 
-export function changeWriter({ prepare }: Database, resourceOf: (name: string) => SqliteResource): ChangeWriter {
+export function changeWriter(database: Database, resourceOf: (name: string) => SqliteResource): ChangeWriter {
+  const { prepare } = database;
   const selectList = prepare("SELECT revision FROM lists WHERE resource = ? AND parent = ?");
   const upsertList = prepare(
     "INSERT INTO lists (resource, parent, revision) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET revision = excluded.revision",
@@ -43,6 +45,7 @@ export function changeWriter({ prepare }: Database, resourceOf: (name: string) =
   const insertLog = prepare(
     "INSERT INTO log (time, resource, parent, id, action, revision, type, body, principal, request_id, traceparent) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
   );
+  const entries = permissionWriter(database);
   const statements = new WeakMap<SqliteResource, TableStatements>();
 
   function tableStatements(resource: SqliteResource): TableStatements {
@@ -144,6 +147,7 @@ export function changeWriter({ prepare }: Database, resourceOf: (name: string) =
     } else {
       table.update.run(allocated, body, live[0] as number);
     }
+    if (change.permissions !== undefined) entries.replace(key, change.permissions, live !== undefined);
     const position = record(key, context, now, {
       action: live === undefined ? "create" : "update",
       revision: allocated,
@@ -166,19 +170,38 @@ export function changeWriter({ prepare }: Database, resourceOf: (name: string) =
     const allocated = allocate(table, change, live?.[1] as number | undefined, now);
     table.remove.run((live?.[0] as number | undefined) ?? null);
     insertTombstone.run(key.resource, key.parent, key.id, allocated);
+    entries.remove(key);
     const position = record(key, context, now, { action: "delete", revision: allocated });
     return { kind: "deleted", tombstone: { kind: "tombstone", id: key.id, revision: allocated }, position };
   }
 
-  return {
-    write: (changes, context, now) =>
-      changes.map((change, index): ChangeResult => {
-        if (change.kind === "put") return put(change, index, context, now);
-        if (change.kind === "delete") return remove(change, index, context, now);
+  function make(change: Change, index: number, context: CommitContext, now: number): ChangeResult {
+    switch (change.kind) {
+      case "put":
+        return put(change, index, context, now);
+      case "delete":
+        return remove(change, index, context, now);
+      case "event": {
         const body = JSON.stringify(change.data);
-        const position = record(change.key, context, now, { action: "event", revision: 0, type: change.type, body });
-        return { kind: "event", position };
-      }),
+        const entry = { action: "event", revision: 0, type: change.type, body };
+        return { kind: "event", position: record(change.key, context, now, entry) };
+      }
+      case "require": {
+        const found = actual(tableStatements(resourceOf(change.key.resource)), change.key);
+        if (found?.kind === "object") return { kind: "require" };
+        throw new CommitConflict(index, { kind: "expectation", actual: found });
+      }
+      case "members":
+        entries.setMembers(change.group, change.members);
+        return { kind: "members" };
+      case "forget":
+        entries.forget(change.principal);
+        return { kind: "forget" };
+    }
+  }
+
+  return {
+    write: (changes, context, now) => changes.map((change, index) => make(change, index, context, now)),
     revision,
     setRevision: ({ resource, parent }, value) => {
       upsertList.run(resource, parent, value);

@@ -31,7 +31,10 @@ if (import.meta.main) {
         );
         const key = { ...lists[0], id };
         const results = await storage.commit([...puts, { kind: "event", key, type: "written", data: { id } }]);
-        const line: Acknowledged = { id, positions: results.map(({ position }) => position) };
+        const line: Acknowledged = {
+          id,
+          positions: results.flatMap((result) => ("position" in result ? result.position : [])),
+        };
         writeSync(1, `${JSON.stringify(line)}\n`);
       }
     }),

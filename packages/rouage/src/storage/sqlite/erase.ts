@@ -6,23 +6,33 @@ import { type Database, unavailable } from "./database.ts";
 import type { SqlValue } from "./fields.ts";
 import type { GroupCommit } from "./group-commit.ts";
 import { tableOf } from "./resources.ts";
-import { many } from "./rows.ts";
+import { many, type Row } from "./rows.ts";
 import type { ScrubAnswer } from "./scrub-process.ts";
+
+export interface Eraser {
+  /** Removes the rows, in portions that `place` runs. */
+  remove(scopes: readonly EraseScope[], place: ErasePlace): Promise<EraseCount>;
+  /** Overwrites what is left of removed rows, once their removal is durable. */
+  scrub(): Promise<void>;
+}
+
+/** Where rows are removed: through which connection, and in which transaction. */
+export interface ErasePlace {
+  readonly database: Database;
+  readonly changes: ChangeWriter;
+  run<T>(step: () => T): T | Promise<T>;
+}
 
 export interface EraserOptions {
   readonly path: string;
-  readonly database: Database;
-  readonly changes: ChangeWriter;
   readonly group: GroupCommit;
   readonly now: () => number;
 }
 
-export type Eraser = (scopes: readonly EraseScope[]) => Promise<EraseCount>;
-
 /** Rows removed in one transaction, so that other writes get their turn. */
 const portion = 200;
 
-export function eraser({ path, database, changes, group, now }: EraserOptions): Eraser {
+export function eraser({ path, group, now }: EraserOptions): Eraser {
   let waiting: Promise<void> | undefined;
   let scrubbing: Promise<unknown> = Promise.resolve();
 
@@ -42,74 +52,89 @@ export function eraser({ path, database, changes, group, now }: EraserOptions): 
     return waiting;
   }
 
-  /** Runs `step` in transactions of their own until it has nothing left to do; answers how much it did. */
-  async function repeat(step: () => number): Promise<number> {
-    let total = 0;
-    for (;;) {
-      const done = await group.run(step);
-      total += done;
-      if (done < portion) return total;
-    }
-  }
-
-  function removeObjects(scope: EraseScope): number {
-    const table = tableOf(database, scope.resource);
-    if (table === undefined || !exists(database, table)) return 0;
-    const { text, values } = inScope(scope, false);
-    const rows = many(
-      database.prepare(`SELECT number, parent FROM ${table} WHERE ${text} LIMIT ${portion}`),
-      ...values,
-    );
-    const remove = database.prepare(`DELETE FROM ${table} WHERE number = ?`);
-    for (const [number] of rows) remove.run(number as number);
-    touch(scope.resource, rows);
-    return rows.length;
-  }
-
-  function removeTombstones(scope: EraseScope): number {
-    const { text, values } = inScope(scope, true);
-    const rows = many(database.prepare(`SELECT id, parent FROM tombstones WHERE ${text} LIMIT ${portion}`), ...values);
-    const remove = database.prepare("DELETE FROM tombstones WHERE resource = ? AND parent = ? AND id = ?");
-    for (const [id, parent] of rows) remove.run(scope.resource, parent as string, id as string);
-    touch(scope.resource, rows);
-    return rows.length;
-  }
-
-  /** Lists that lost something are not what readers have cached. */
-  function touch(resource: string, rows: readonly (readonly unknown[])[]): void {
-    for (const parent of new Set(rows.map((row) => row[1] as string))) {
-      const key = { resource, parent };
-      changes.setRevision(key, Math.max(now(), changes.revision(key) + 1));
-    }
-  }
-
-  async function blankLog(scope: EraseScope): Promise<number> {
-    const { text, values } = inScope(scope, true);
-    const select = `SELECT position FROM log WHERE ${text} AND position > ? AND (body IS NOT NULL OR principal IS NOT NULL OR request_id IS NOT NULL OR traceparent IS NOT NULL) ORDER BY position LIMIT ${portion}`;
-    let from = 0;
-    return repeat(() => {
-      const rows = many(database.prepare(select), ...values, from);
-      const blank = database.prepare(
-        "UPDATE log SET body = NULL, principal = NULL, request_id = NULL, traceparent = NULL WHERE position = ?",
-      );
-      for (const [position] of rows) blank.run(position as number);
-      from = (rows[rows.length - 1]?.[0] as number | undefined) ?? from;
-      return rows.length;
-    });
-  }
-
-  return async (scopes) => {
+  async function remove(scopes: readonly EraseScope[], place: ErasePlace): Promise<EraseCount> {
     let objects = 0;
     let tombstones = 0;
     let logEntries = 0;
     for (const scope of scopes) {
-      objects += await repeat(() => removeObjects(scope));
-      tombstones += await repeat(() => removeTombstones(scope));
-      logEntries += await blankLog(scope);
+      objects += await repeat(place, () => removeObjects(scope, place, now()));
+      tombstones += await repeat(place, () => removeTombstones(scope, place, now()));
+      await repeat(place, () => removeEntries(scope, place.database));
+      logEntries += await blankLog(scope, place);
     }
-    await scrub();
     return { objects, tombstones, logEntries };
-  };
+  }
+
+  return { remove, scrub };
+}
+
+/** Runs `step` until it has nothing left to do; answers how much it did. */
+async function repeat(place: ErasePlace, step: () => number): Promise<number> {
+  let total = 0;
+  for (;;) {
+    const done = await place.run(step);
+    total += done;
+    if (done < portion) return total;
+  }
+}
+
+function removeObjects(scope: EraseScope, { database, changes }: ErasePlace, now: number): number {
+  const table = tableOf(database, scope.resource);
+  if (table === undefined || !exists(database, table)) return 0;
+  const { text, values } = inScope(scope, false);
+  const rows = many(database.prepare(`SELECT number, parent FROM ${table} WHERE ${text} LIMIT ${portion}`), ...values);
+  const remove = database.prepare(`DELETE FROM ${table} WHERE number = ?`);
+  for (const [number] of rows) remove.run(number as number);
+  touch(changes, scope.resource, rows, now);
+  return rows.length;
+}
+
+function removeTombstones(scope: EraseScope, { database, changes }: ErasePlace, now: number): number {
+  const { text, values } = inScope(scope, true);
+  const rows = many(database.prepare(`SELECT id, parent FROM tombstones WHERE ${text} LIMIT ${portion}`), ...values);
+  const remove = database.prepare("DELETE FROM tombstones WHERE resource = ? AND parent = ? AND id = ?");
+  for (const [id, parent] of rows) remove.run(scope.resource, parent as string, id as string);
+  touch(changes, scope.resource, rows, now);
+  return rows.length;
+}
+
+/** Lists that lost something are not what readers have cached. */
+function touch(changes: ChangeWriter, resource: string, rows: readonly Row[], now: number): void {
+  for (const parent of new Set(rows.map((row) => row[1] as string))) {
+    const key = { resource, parent };
+    changes.setRevision(key, Math.max(now, changes.revision(key) + 1));
+  }
+}
+
+function removeEntries(scope: EraseScope, { prepare }: Database): number {
+  const { text, values } = inScope(scope, true);
+  const rows = many(
+    prepare(`SELECT principal, parent, id, permission FROM aces WHERE ${text} LIMIT ${portion}`),
+    ...values,
+  );
+  const remove = prepare(
+    "DELETE FROM aces WHERE principal = ? AND resource = ? AND parent = ? AND id = ? AND permission = ?",
+  );
+  for (const [principal, parent, id, permission] of rows) {
+    remove.run(principal as string, scope.resource, parent as string, id as string, permission as string);
+  }
+  return rows.length;
+}
+
+async function blankLog(scope: EraseScope, place: ErasePlace): Promise<number> {
+  const { database } = place;
+  const { text, values } = inScope(scope, true);
+  const select = `SELECT position FROM log WHERE ${text} AND position > ? AND (body IS NOT NULL OR principal IS NOT NULL OR request_id IS NOT NULL OR traceparent IS NOT NULL) ORDER BY position LIMIT ${portion}`;
+  let from = 0;
+  return repeat(place, () => {
+    const rows = many(database.prepare(select), ...values, from);
+    const blank = database.prepare(
+      "UPDATE log SET body = NULL, principal = NULL, request_id = NULL, traceparent = NULL WHERE position = ?",
+    );
+    for (const [position] of rows) blank.run(position as number);
+    from = (rows[rows.length - 1]?.[0] as number | undefined) ?? from;
+    return rows.length;
+  });
 }
 
 /** Starts the process first and stops writes only while it works. */

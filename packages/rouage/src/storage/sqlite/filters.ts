@@ -4,7 +4,13 @@ import { canonicalJson, typeRank } from "../evaluate.ts";
 import type { Filter } from "../filter.ts";
 import { bound, type FieldSource, isContainer, type Sql, type SqlField, sqlField } from "./fields.ts";
 
-export function filterSql(filter: Filter, source: FieldSource & { readonly owner: string }): Sql {
+export interface FilterSource extends FieldSource {
+  readonly owner: string;
+  /** Whose permission entries are meant; undefined: those asked about have none. */
+  readonly shared: { readonly resource: string; readonly parent?: string } | undefined;
+}
+
+export function filterSql(filter: Filter, source: FilterSource): Sql {
   switch (filter.kind) {
     case "and":
       return all(filter.filters.map((part) => filterSql(part, source)));
@@ -29,7 +35,26 @@ export function filterSql(filter: Filter, source: FieldSource & { readonly owner
       return containsSql(sqlField(filter.field, source), filter.mode, filter.values);
     case "owner":
       return { text: `${source.owner} IS ?`, values: [filter.owner] };
+    case "shared":
+      return sharedSql(filter.permissions, filter.principals, source.shared);
   }
+}
+
+function sharedSql(permissions: readonly string[], principals: readonly string[], shared: FilterSource["shared"]): Sql {
+  if (shared === undefined) return { text: "0", values: [] };
+  const granted = "permission IN (SELECT value FROM json_each(?)) AND principal IN (SELECT value FROM json_each(?))";
+  const lists = [JSON.stringify(permissions), JSON.stringify(principals)];
+  const { resource, parent } = shared;
+  if (parent === undefined) {
+    return {
+      text: `(parent, id) IN (SELECT parent, id FROM aces WHERE resource = ? AND ${granted})`,
+      values: [resource, ...lists],
+    };
+  }
+  return {
+    text: `id IN (SELECT id FROM aces WHERE resource = ? AND parent = ? AND ${granted})`,
+    values: [resource, parent, ...lists],
+  };
 }
 
 /** Joined as a balanced tree: SQLite bounds the depth of an expression, and a chain of a thousand would reach it. */

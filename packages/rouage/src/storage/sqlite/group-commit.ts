@@ -11,7 +11,7 @@ export interface GroupCommit {
    * @throws what `work` throws, or ServiceError `unavailable` when the transaction could not be committed
    */
   run<T>(work: () => T, options?: { readonly repeatable?: boolean }): Promise<T>;
-  /** Begins no transaction while `work` runs; runs and pauses wait for each other in turn. */
+  /** Begins no transaction while `work` runs. Pauses run one after the other, and a group of the writes that wait between two. */
   pause<T>(work: () => Promise<T>): Promise<T>;
   /** Refuses further writes and resolves when those already called are answered. */
   close(): Promise<void>;
@@ -47,6 +47,7 @@ export function groupCommit({ database, committed, lockTimeoutMs = 15_000 }: Gro
   const takingBack = database.prepare("ROLLBACK TO member");
   const queue: Member[] = [];
   const idle: (() => void)[] = [];
+  const flushed: (() => void)[] = [];
   let pauses = Promise.resolve();
   let paused = 0;
   let scheduled = false;
@@ -65,6 +66,7 @@ export function groupCommit({ database, committed, lockTimeoutMs = 15_000 }: Gro
     const next = () => {
       scheduled = false;
       if (paused === 0) flush();
+      for (const wake of flushed.splice(0)) wake();
       schedule(lockedSince === undefined ? 0 : 5);
     };
     if (delayMs === 0) setImmediate(next);
@@ -162,6 +164,13 @@ export function groupCommit({ database, committed, lockTimeoutMs = 15_000 }: Gro
     },
     pause(work) {
       const turn = pauses.then(async () => {
+        // Else pauses that come one upon the other would keep writes out for ever.
+        if (queue.length > 0) {
+          await new Promise<void>((resolve) => {
+            flushed.push(resolve);
+            schedule();
+          });
+        }
         paused++;
         try {
           return await work();

@@ -6,7 +6,8 @@ import type { SqlValue } from "./fields.ts";
 import { batch, one, type Row } from "./rows.ts";
 
 export interface LogReaderOptions {
-  readonly database: Database;
+  /** Asked again for each batch. */
+  readonly database: () => Database;
   readonly news: Notifier;
   readonly closed: () => boolean;
 }
@@ -26,12 +27,12 @@ export async function* readLog(query: LogQuery, { database, news, closed }: LogR
   let low = Math.max(Math.trunc(after), 0);
   let high = Number.MAX_SAFE_INTEGER;
   while (!ended()) {
-    const last = newest(database);
+    const last = newest(database());
     if (reverse) high = Math.min(high, last + 1);
     const top = reverse ? high - 1 : indexed ? last : Math.min(last, low + window);
     const bottom = reverse && !indexed ? Math.max(low, top - window) : low;
     if (top > bottom) {
-      const { entries, cut } = read(database, where, bottom, top, reverse);
+      const { entries, cut } = read(database(), where, bottom, top, reverse);
       for (const entry of entries) {
         if (ended()) return;
         yield entry;

@@ -33,6 +33,20 @@ export const migrations: readonly Migration[] = [
   (connection) => connection.exec("CREATE INDEX log_object ON log (resource, parent, id)"),
   // The trace that an entry belongs to, for what is done because of it.
   (connection) => connection.exec("ALTER TABLE log ADD COLUMN traceparent TEXT"),
+  // Permission entries by principal, and by object; groups by member, and members by group.
+  (connection) =>
+    connection.exec(`
+      CREATE TABLE aces (
+        principal TEXT NOT NULL, resource TEXT NOT NULL, parent TEXT NOT NULL, id TEXT NOT NULL, permission TEXT NOT NULL,
+        PRIMARY KEY (principal, resource, parent, id, permission)
+      ) STRICT, WITHOUT ROWID;
+      CREATE INDEX aces_object ON aces (resource, parent, id, permission, principal);
+      CREATE TABLE members (
+        member TEXT NOT NULL, grouping TEXT NOT NULL,
+        PRIMARY KEY (member, grouping)
+      ) STRICT, WITHOUT ROWID;
+      CREATE INDEX members_grouping ON members (grouping, member);
+    `),
 ];
 
 /**

@@ -3,7 +3,7 @@ import type { Filter } from "../filter.ts";
 import type { ListKey, ListQuery, ScanQuery, StoredEntry } from "../storage.ts";
 import type { Database } from "./database.ts";
 import { type Sql, type SqlValue, sqlField } from "./fields.ts";
-import { all, filterSql } from "./filters.ts";
+import { all, type FilterSource, filterSql } from "./filters.ts";
 import type { SqliteResource } from "./resources.ts";
 import { batch, many, one, type Row, storedEntry } from "./rows.ts";
 import { behindSql, type SortSource, sortKeys } from "./sorts.ts";
@@ -31,7 +31,7 @@ export function countObjects(
   { parent }: ListKey,
   filter: Filter | undefined,
 ): number {
-  const { text, values } = condition(objects(resource), parent, filter, filter !== undefined);
+  const { text, values } = condition(objects(resource, parent), parent, filter, filter !== undefined);
   return one(prepare(`SELECT count(*) FROM ${resource.table} WHERE ${text}`), ...values)?.[0] as number;
 }
 
@@ -62,7 +62,8 @@ export function listSql(
   { filter, sort, limit, after, tombstones = false }: ListQuery,
   scalar: ReadonlySet<string>,
 ): Sql {
-  const parts = (tombstones ? [objects(resource), tombs(resource)] : [objects(resource)]).map((source) => {
+  const live = objects(resource, parent);
+  const parts = (tombstones ? [live, tombs(resource)] : [live]).map((source) => {
     const sortSource = { ...source, scalar };
     const base = condition(source, parent, filter, mayBeCostly({ ...(filter && { filter }), sort }));
     const { text, values } = after === undefined ? base : all([base, behindSql(sort, after, sortSource)]);
@@ -81,22 +82,22 @@ export function listSql(
   return { text: page, values: [...values, Math.min(Math.max(limit, 0), Number.MAX_SAFE_INTEGER)] };
 }
 
-interface Source extends Omit<SortSource, "scalar"> {
+interface Source extends Omit<SortSource, "scalar">, FilterSource {
   readonly from: string;
   /** id, revision, body, owner. */
   readonly columns: string;
   /** Condition for everything of the resource. */
   readonly all: Sql;
-  readonly owner: string;
 }
 
-function objects({ table, declared }: SqliteResource): Source {
+function objects({ name, table, declared }: SqliteResource, parent?: string): Source {
   return {
     from: table,
     columns: "id, revision, body, owner",
     all: { text: "1", values: [] },
     body: "body",
     owner: "owner",
+    shared: parent === undefined ? { resource: name } : { resource: name, parent },
     declared,
   };
 }
@@ -108,6 +109,7 @@ function tombs({ name }: SqliteResource): Source {
     all: { text: "resource = ?", values: [name] },
     body: `'{"deleted":true}'`,
     owner: "NULL",
+    shared: undefined,
     declared: new Set(),
   };
 }

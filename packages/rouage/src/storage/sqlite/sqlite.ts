@@ -5,17 +5,19 @@ import type { Logger } from "../../telemetry/log.ts";
 import type { Metrics } from "../../telemetry/metrics.ts";
 import { checkChanges } from "../check-changes.ts";
 import { notifier } from "../notifier.ts";
-import type { ListKey, Storage, StoredEntry } from "../storage.ts";
-import { changeWriter } from "./changes.ts";
+import type { Storage } from "../storage.ts";
 import { checkpointer } from "./checkpoint.ts";
 import { openDatabase, translated } from "./database.ts";
 import { eraser } from "./erase.ts";
 import { groupCommit } from "./group-commit.ts";
 import { newest, readLog } from "./log.ts";
 import { migrate } from "./migrations.ts";
+import { reachableObjects } from "./permission-reader.ts";
 import { countObjects, listEntries, scanEntries } from "./queries.ts";
 import { defineResource, type SqliteResource } from "./resources.ts";
-import { one, storedObject } from "./rows.ts";
+import { one } from "./rows.ts";
+import { addResource, openSession, resourceIn, type Session } from "./session.ts";
+import { transactions as transactionsOf } from "./transactions.ts";
 import { watchOthers } from "./watch.ts";
 
 export interface SqliteStorageOptions {
@@ -27,6 +29,8 @@ export interface SqliteStorageOptions {
   readonly metrics?: Metrics | undefined;
   /** Longest that one list or count may take, in milliseconds; 0: as long as it likes. Default 2,000. */
   readonly queryBudgetMs?: number | undefined;
+  /** Longest that one transaction may hold the store. Default ten seconds. */
+  readonly transactionLimitMs?: number | undefined;
 }
 
 const groupBuckets: readonly number[] = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512];
@@ -38,6 +42,7 @@ export function sqliteStorage({
   log,
   metrics,
   queryBudgetMs: budgetMs = 2000,
+  transactionLimitMs,
 }: SqliteStorageOptions): Storage {
   const queryBudgetMs = budgetMs === 0 ? Number.POSITIVE_INFINITY : budgetMs;
   const database = openDatabase(path, { busyMs: 10_000 });
@@ -49,10 +54,9 @@ export function sqliteStorage({
     database.close();
     throw error;
   }
-  const { prepare } = database;
-  const created = one(prepare("SELECT value FROM meta WHERE key = 'created'"))?.[0] as number;
+  const created = one(database.prepare("SELECT value FROM meta WHERE key = 'created'"))?.[0] as number;
   const resources = new Map<string, SqliteResource>();
-  const gets = new Map<string, (parent: string, id: string) => StoredEntry | undefined>();
+  const main = openSession(database, resources);
   const news = notifier();
   const groups = metrics?.histogram(
     "storage_group_writes",
@@ -60,75 +64,77 @@ export function sqliteStorage({
     {},
     groupBuckets,
   );
+  const written = () => {
+    news.notify();
+    checkpoints.committed();
+  };
   const group = groupCommit({
     database,
     committed(writes) {
       groups?.observe(writes);
-      news.notify();
-      checkpoints.committed();
+      written();
     },
   });
   const checkpoints = checkpointer({ path, log }, group.pause);
-  const changes = changeWriter(database, resourceOf);
-  const erase = eraser({ path, database, changes, group, now: clock.now });
+  const transactions = transactionsOf({
+    open: () => openSession(openDatabase(path), resources),
+    pause: group.pause,
+    committed: written,
+    log,
+    limitMs: transactionLimitMs,
+  });
+  const erase = eraser({ path, group, now: clock.now });
   const others = watchOthers(database, news);
   let closed = false;
   let closing: Promise<void> | undefined;
 
-  function resourceOf(name: string): SqliteResource {
-    const resource = resources.get(name);
-    if (resource === undefined) throw new Error(`resource ${JSON.stringify(name)} is not defined in this storage`);
-    return resource;
-  }
+  const resourceOf = (name: string): SqliteResource => resourceIn(resources, name);
+  /** Where the calling code reads and writes: in its transaction, or where everybody does. */
+  const here = (): Session => transactions.current() ?? main;
 
   function open() {
-    if (closed) throw new ServiceError("unavailable", { cause: new Error("the storage is closed") });
+    if (closed || (closing !== undefined && !transactions.inside())) {
+      throw new ServiceError("unavailable", { cause: new Error("the storage is closed") });
+    }
   }
 
   /** Runs a read, translating what the backend throws. */
-  function read<T>(work: () => T): T {
-    open();
+  function read<T>(work: (session: Session) => T, session = here()): T {
+    if (closed) open();
     try {
-      return work();
+      return work(session);
     } catch (error) {
       throw translated(error);
     }
   }
 
   /** A read that may have to look at every object of a list, during which nobody else is answered. */
-  const bounded = <T>(work: () => T): T => read(() => database.budget.spend(queryBudgetMs, work));
+  const bounded = <T>(work: (session: Session) => T): T =>
+    read((session) => session.database.budget.spend(queryBudgetMs, () => work(session)));
 
-  /** The hottest path: one prepared statement, no promise, nothing parsed. */
-  function getter({ table, name }: SqliteResource) {
-    const select = prepare(`SELECT revision, body, owner FROM ${table} WHERE parent = ? AND id = ?`);
-    const selectTombstone = prepare("SELECT revision FROM tombstones WHERE resource = ? AND parent = ? AND id = ?");
-    return (parent: string, id: string): StoredEntry | undefined => {
-      const row = one(select, parent, id);
-      if (row !== undefined) return storedObject(id, row[0], row[1], row[2]);
-      const tombstone = one(selectTombstone, name, parent, id);
-      return tombstone && { kind: "tombstone", id, revision: tombstone[0] as number };
-    };
-  }
-
-  function currentRevision({ resource, parent }: ListKey): number {
-    resourceOf(resource);
-    return changes.revision({ resource, parent });
+  /** Runs a write in the caller's transaction, or together with others. */
+  async function write<T>(work: (session: Session) => T, options?: { readonly repeatable: boolean }): Promise<T> {
+    open();
+    const inside = transactions.current();
+    return inside === undefined ? group.run(() => work(main), options) : transactions.step(inside, () => work(inside));
   }
 
   const storage: Storage = {
-    capabilities: { durable: true, shared: true, indexes: true },
+    capabilities: { durable: true, shared: true, indexes: true, transactions: true },
 
     async define(definitions) {
+      if (transactions.current() !== undefined) throw new Error("lists cannot be defined inside of a transaction");
       open();
       const defined = await group.run(() => definitions.map((definition) => defineResource(database, definition)));
       for (const resource of defined) {
         resources.set(resource.name, resource);
-        gets.set(resource.name, getter(resource));
+        addResource(main, resource);
+        if (transactions.session !== undefined) addResource(transactions.session, resource);
       }
     },
 
     get({ resource, parent, id }) {
-      const get = gets.get(resource);
+      const get = here().gets.get(resource);
       if (get === undefined || closed) return read(() => resourceOf(resource)) && undefined;
       try {
         return get(parent, id);
@@ -137,13 +143,14 @@ export function sqliteStorage({
       }
     },
 
-    list: async (key, query) => bounded(() => listEntries(database, resourceOf(key.resource), key, query)),
-    count: async (key, filter) => bounded(() => countObjects(database, resourceOf(key.resource), key, filter)),
+    list: async (key, query) => bounded(({ database }) => listEntries(database, resourceOf(key.resource), key, query)),
+    count: async (key, filter) =>
+      bounded(({ database }) => countObjects(database, resourceOf(key.resource), key, filter)),
 
     async *scan(name, query = {}) {
       let behind: readonly [string, string] | undefined;
       for (;;) {
-        const entries = read(() => scanEntries(database, resourceOf(name), query, behind));
+        const entries = read(({ database }) => scanEntries(database, resourceOf(name), query, behind));
         yield* entries;
         const last = entries[entries.length - 1];
         if (last === undefined) return;
@@ -152,10 +159,11 @@ export function sqliteStorage({
     },
 
     async timestamp(key, readOnly = false) {
-      const revision = read(() => currentRevision(key));
+      resourceOf(key.resource);
+      const revision = read(({ changes }) => changes.revision(key));
       if (revision > 0) return revision;
       if (readOnly) return created;
-      return group.run(() => {
+      return write(({ changes }) => {
         const current = changes.revision(key);
         if (current > 0) return current;
         const now = clock.now();
@@ -166,25 +174,50 @@ export function sqliteStorage({
 
     async commit(requested, context = {}) {
       checkChanges(requested);
-      return group.run(() => changes.write(requested, context, clock.now()), { repeatable: true });
+      return write(({ changes }) => changes.write(requested, context, clock.now()), { repeatable: true });
+    },
+
+    async transaction(work) {
+      open();
+      return transactions.run(work);
+    },
+    inTransaction: () => transactions.inside(),
+    afterCommit: (task) => transactions.afterCommit(task),
+
+    permissions: {
+      of: (key) => read(({ permissions }) => permissions.of(key)),
+      groupsOf: (member) => read(({ permissions }) => permissions.groupsOf(member)),
+      reachable: (query) => reachableObjects((after) => read(({ permissions }) => permissions.reachable(query, after))),
     },
 
     log(query = {}) {
       open();
-      return others.whileFollowing(query, readLog(query, { database, news, closed: () => closed }));
+      const inside = query.follow === true ? undefined : transactions.current();
+      if (inside !== undefined) {
+        return readLog(query, { database: () => here().database, news, closed: () => closed });
+      }
+      return others.whileFollowing(query, readLog(query, { database: () => database, news, closed: () => closed }));
     },
 
-    position: async () => read(() => newest(database)),
+    position: async () => read(({ database }) => newest(database)),
 
     async erase(scopes) {
       open();
-      return erase(scopes);
+      const inside = transactions.current();
+      if (inside === undefined) {
+        const count = await erase.remove(scopes, { ...main, run: (step) => group.run(step) });
+        await erase.scrub();
+        return count;
+      }
+      const count = await erase.remove(scopes, { ...inside, run: (step) => transactions.step(inside, step) });
+      transactions.afterCommit(erase.scrub);
+      return count;
     },
 
     async purgeTombstones({ resource, parent }, before) {
       open();
       resourceOf(resource);
-      return group.run(() => {
+      return write(({ database: { prepare } }) => {
         const purged = prepare("DELETE FROM tombstones WHERE resource = ? AND parent = ? AND revision < ?");
         const count = Number(purged.run(resource, parent, before).changes);
         if (count > 0) {
@@ -199,30 +232,32 @@ export function sqliteStorage({
     },
 
     purgedBefore: async ({ resource, parent }) =>
-      read(() => {
+      read(({ database: { prepare } }) => {
         resourceOf(resource);
         const row = one(prepare("SELECT purged FROM lists WHERE resource = ? AND parent = ?"), resource, parent);
         return (row?.[0] as number | undefined) ?? 0;
       }),
 
     async check(readOnly = false) {
-      if (readOnly) read(() => one(prepare("SELECT value FROM meta WHERE key = 'schema'")));
+      if (readOnly) read(({ database }) => one(database.prepare("SELECT value FROM meta WHERE key = 'schema'")));
       else {
-        await group.run(() => {
-          prepare("INSERT INTO meta VALUES ('checked', ?) ON CONFLICT DO UPDATE SET value = excluded.value").run(
-            clock.now(),
-          );
+        await write(({ database }) => {
+          database
+            .prepare("INSERT INTO meta VALUES ('checked', ?) ON CONFLICT DO UPDATE SET value = excluded.value")
+            .run(clock.now());
         });
       }
     },
 
     close() {
       closing ??= (async () => {
+        await transactions.close();
         await group.close();
         closed = true;
         news.notify();
         others.close();
         await checkpoints.close();
+        transactions.session?.database.close();
         database.close();
       })();
       return closing;

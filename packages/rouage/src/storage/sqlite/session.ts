@@ -1,0 +1,51 @@
+/** Everything that reads and writes a store through one connection: one is for all of the process, another for its transactions. */
+import type { StoredEntry } from "../storage.ts";
+import { type ChangeWriter, changeWriter } from "./changes.ts";
+import type { Database } from "./database.ts";
+import { permissionReader, type SqlitePermissions } from "./permission-reader.ts";
+import type { SqliteResource } from "./resources.ts";
+import { one, storedObject } from "./rows.ts";
+
+export type Getter = (parent: string, id: string) => StoredEntry | undefined;
+
+export interface Session {
+  readonly database: Database;
+  readonly changes: ChangeWriter;
+  readonly permissions: SqlitePermissions;
+  /** One for each resource: the hottest path. */
+  readonly gets: Map<string, Getter>;
+}
+
+export function openSession(database: Database, resources: ReadonlyMap<string, SqliteResource>): Session {
+  const session: Session = {
+    database,
+    changes: changeWriter(database, (name) => resourceIn(resources, name)),
+    permissions: permissionReader(database),
+    gets: new Map(),
+  };
+  for (const resource of resources.values()) addResource(session, resource);
+  return session;
+}
+
+/** Makes the session ready for a resource that was defined, or defined anew. */
+export function addResource({ database, gets }: Session, resource: SqliteResource): void {
+  gets.set(resource.name, getter(database, resource));
+}
+
+export function resourceIn(resources: ReadonlyMap<string, SqliteResource>, name: string): SqliteResource {
+  const resource = resources.get(name);
+  if (resource === undefined) throw new Error(`resource ${JSON.stringify(name)} is not defined in this storage`);
+  return resource;
+}
+
+/** One prepared statement, no promise, nothing parsed. */
+function getter({ prepare }: Database, { table, name }: SqliteResource): Getter {
+  const select = prepare(`SELECT revision, body, owner FROM ${table} WHERE parent = ? AND id = ?`);
+  const selectTombstone = prepare("SELECT revision FROM tombstones WHERE resource = ? AND parent = ? AND id = ?");
+  return (parent, id) => {
+    const row = one(select, parent, id);
+    if (row !== undefined) return storedObject(id, row[0], row[1], row[2]);
+    const tombstone = one(selectTombstone, name, parent, id);
+    return tombstone && { kind: "tombstone", id, revision: tombstone[0] as number };
+  };
+}

@@ -1,0 +1,185 @@
+/**
+ * Transactions: through a connection of their own, so that others go on reading what is committed. They run one after the other,
+ * taking turns with the groups of other writes; those that wait for the same turn share its COMMIT, each in a savepoint.
+ */
+import type { Logger } from "../../telemetry/log.ts";
+import { ambient, answer, type Task } from "../ambient.ts";
+import { busyCode, isBackendError, resultCode, translated, unavailable } from "./database.ts";
+import type { GroupCommit } from "./group-commit.ts";
+import type { Session } from "./session.ts";
+
+export interface Transactions {
+  /** Session of the transaction that the calling code runs in. @throws ServiceError where that one has failed */
+  current(): Session | undefined;
+  inside(): boolean;
+  /** Runs `work` as a transaction, or within the one that the calling code runs in. */
+  run<T>(work: () => Promise<T>): Promise<T>;
+  /** One step of the current transaction; when it fails it takes back only itself. */
+  step<T>(session: Session, work: () => T): T;
+  afterCommit(task: Task): void | Promise<void>;
+  /** The session, once there was a transaction. */
+  readonly session: Session | undefined;
+  /** Resolves when those already called are answered; later ones are refused. */
+  close(): Promise<void>;
+}
+
+export interface TransactionsOptions {
+  /** Opens the connection, at the first transaction. */
+  readonly open: () => Session;
+  readonly pause: GroupCommit["pause"];
+  /** Called after each COMMIT. */
+  readonly committed: (transactions: number) => void;
+  readonly log: Logger;
+  /** Longest that one transaction may hold the store. */
+  readonly limitMs?: number | undefined;
+  /** How long another process may keep the store locked before transactions are refused. */
+  readonly lockTimeoutMs?: number;
+}
+
+/** A turn begins no further transaction after this long, so that other writes get theirs. */
+const longestTurnMs = 8;
+
+interface Waiting {
+  /** Runs it within a savepoint; answers what is to be done after COMMIT. */
+  readonly begin: () => Promise<() => void>;
+  readonly reject: (error: unknown) => void;
+}
+
+interface Own {
+  readonly session: Session;
+  /** What the backend said when it failed: nothing of the transaction can be kept. */
+  failure?: unknown;
+}
+
+export function transactions({
+  open,
+  pause,
+  committed,
+  log,
+  limitMs,
+  lockTimeoutMs = 15_000,
+}: TransactionsOptions): Transactions {
+  const context = ambient<Own>(limitMs);
+  const queue: Waiting[] = [];
+  let session: Session | undefined;
+  let running: Promise<void> | undefined;
+  let closed = false;
+
+  function current(): Own | undefined {
+    const own = context.current();
+    if (own?.failure !== undefined) throw unavailable(own.failure);
+    return own;
+  }
+
+  async function turnsUntilEmpty(): Promise<void> {
+    while (queue.length > 0) for (const settle of await pause(turn)) settle();
+  }
+
+  /** Answers what is to be done when the turn is over. */
+  async function turn(): Promise<readonly (() => void)[]> {
+    const begun: Waiting[] = [];
+    const settle: (() => void)[] = [];
+    try {
+      session ??= open();
+      await begin(session);
+      const started = performance.now();
+      do {
+        const next = queue.shift();
+        if (next === undefined) break;
+        begun.push(next);
+        settle.push(await next.begin());
+      } while (performance.now() - started < longestTurnMs);
+      session.database.prepare("COMMIT").run();
+    } catch (error) {
+      if (session !== undefined) rollBack(session);
+      const failed = begun.length > 0 ? begun : queue.splice(0);
+      return failed.map(
+        ({ reject }) =>
+          () =>
+            reject(unavailable(error)),
+      );
+    }
+    committed(begun.length);
+    return settle;
+  }
+
+  /** Waits for another process's lock without blocking this thread. */
+  async function begin({ database }: Session): Promise<void> {
+    const since = performance.now();
+    for (;;) {
+      try {
+        database.prepare("BEGIN IMMEDIATE").run();
+        return;
+      } catch (error) {
+        if (resultCode(error) !== busyCode || performance.now() - since > lockTimeoutMs) throw error;
+      }
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+  }
+
+  function enqueue<T>(work: () => Promise<T>): Promise<T> {
+    return new Promise((resolve, reject) => {
+      queue.push({
+        reject,
+        async begin() {
+          if (session === undefined) throw new Error("no transaction without a connection");
+          const { connection, prepare } = session.database;
+          prepare("SAVEPOINT entire").run();
+          const own: Own = { session };
+          const ended = await context.during(own, work);
+          if (!connection.isTransaction) throw own.failure ?? new Error("the backend took the transaction back");
+          const failed = own.failure !== undefined && ended.outcome.status === "fulfilled";
+          if (failed || ended.outcome.status === "rejected") prepare("ROLLBACK TO entire").run();
+          prepare("RELEASE entire").run();
+          return () => (failed ? reject(unavailable(own.failure)) : resolve(answer(ended, log)));
+        },
+      });
+      running ??= turnsUntilEmpty().finally(() => {
+        running = undefined;
+      });
+    });
+  }
+
+  return {
+    current: () => current()?.session,
+    inside: () => context.inside(),
+    async run(work) {
+      if (current() !== undefined) return work();
+      if (closed) throw unavailable(new Error("the storage is closed"));
+      return enqueue(work);
+    },
+    step({ database: { connection, prepare } }, work) {
+      prepare("SAVEPOINT step").run();
+      try {
+        const value = work();
+        prepare("RELEASE step").run();
+        return value;
+      } catch (error) {
+        if (isBackendError(error) || !connection.isTransaction) {
+          const own = context.current();
+          if (own !== undefined) own.failure = error;
+          throw translated(error);
+        }
+        prepare("ROLLBACK TO step").run();
+        prepare("RELEASE step").run();
+        throw error;
+      }
+    },
+    afterCommit: (task) => context.afterCommit(task),
+    get session() {
+      return session;
+    },
+    async close() {
+      closed = true;
+      await running;
+    },
+  };
+}
+
+function rollBack({ database: { connection, prepare } }: Session): void {
+  try {
+    if (connection.isTransaction) prepare("ROLLBACK").run();
+  } catch {
+    // SQLite has rolled back by itself where the error left it no choice.
+  }
+}
