@@ -3,6 +3,7 @@ import type { Static, TObject } from "typebox";
 import type { JsonObject } from "./json.ts";
 import type { Rule } from "./operations/access.ts";
 import type { OperationContext } from "./operations/context.ts";
+import type { Principal } from "./principal.ts";
 import type { Change, Permissions } from "./storage/storage.ts";
 
 /** What every stored object carries beside its own fields. */
@@ -88,6 +89,8 @@ export interface FieldAccess<T> {
 export interface Sharing {
   /** The writer's principal is added to the object's `write` at each create, replace and patch. Default true. */
   readonly explicit?: boolean;
+  /** The principal that is added. Default: who writes. */
+  readonly writer?: (write: { readonly id: string; readonly principal: Principal }) => string;
   /**
    * Principals that have a permission (`create` in any list, `read`, `write`, `{child}:create`) on every object of the resource, and on what
    * is below. With `create` given here, other signed-in callers may no longer create at the top.
@@ -149,6 +152,10 @@ export interface ResourceOptions<S extends TObject> {
   readonly cacheSeconds?: number | CacheSeconds;
   /** Methods not offered: 405, unless a route of the same path takes their place. */
   readonly disabled?: readonly ("list" | "get" | "create" | "replace" | "patch" | "delete" | "deleteList")[];
+  /** A limit for all methods of the resource together, beside the service's `rate_limit`, for each caller: `10/60`, so many requests in so many seconds. */
+  readonly rateLimit?: string;
+  /** How long tombstones are kept; default: the setting `tombstone_retention_seconds`. */
+  readonly retention?: { readonly tombstoneSeconds: number };
   /** One sentence for the API description. */
   readonly description?: string;
 }

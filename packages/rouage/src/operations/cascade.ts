@@ -1,111 +1,137 @@
-/** What happens to nested lists when the object above them goes: they go with it. */
+/** What happens to nested lists when the object above them goes: they go with it, in one transaction, and leave no tombstones. */
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { ServiceError } from "../errors.ts";
 import type { Resource } from "../resource-declaration.ts";
-import type { Change, ListKey, ObjectKey, StoredObject } from "../storage/storage.ts";
+import type { Change, ListKey, ObjectKey } from "../storage/storage.ts";
 import type { OperationContext } from "./context.ts";
-import type { Locate } from "./locate.ts";
-import type { Target } from "./operations.ts";
 import { parentOf } from "./paths.ts";
 import type { Plan } from "./plan.ts";
-import { commitContext, expectationOf } from "./writer.ts";
-
-export interface Below {
-  /** Deletions of every object below, children before parents. */
-  readonly changes: readonly Change[];
-  readonly lists: readonly ListKey[];
-}
+import { type MembersOf, membersOf } from "./sharing/members.ts";
+import { commitContext } from "./writer.ts";
 
 export interface Cascade {
   /**
-   * Everything below the object, for the commit that deletes it. Beyond `largestCommit` objects, the others are deleted in
-   * commits of their own first.
+   * Runs `remove`, which deletes these objects, and deletes everything below them, all or nothing. Where that is more than
+   * `largestTransaction` objects, the others are deleted ahead of it in small commits, so that no other writer waits long.
    */
-  below(context: OperationContext, key: ObjectKey): Promise<Below>;
-  /** After the commit: removes what was created meanwhile, and the tombstones of the lists that are gone. Never fails. */
-  sweep(context: OperationContext, key: ObjectKey, below: Below): Promise<void>;
-  /**
-   * After a creation: takes it back when the parent has gone meanwhile. Together with `sweep`, no order of a creation and the
-   * parent's deletion leaves an object without a parent.
-   * @throws ServiceError `route-not-found`, `forbidden` or `missing-credentials`
-   */
-  assertStillReachable(context: OperationContext, target: Target, list: ListKey, created: StoredObject): Promise<void>;
+  remove<T>(context: OperationContext, keys: readonly ObjectKey[], remove: () => Promise<T>): Promise<T>;
 }
 
-/** Most objects deleted together with their parent in one commit. */
-export const largestCommit = 1000;
+/** Most nested objects that are deleted in one transaction with the object above them. */
+export const largestTransaction = 5000;
+/** Objects of one commit, in which nobody else is answered. */
+const batchSize = 250;
+/** A page of objects to delete ends early at so many characters of their bodies. */
+const pageSize = 4 * 1024 * 1024;
+/** Cheaper than by id: it is the order in which they came. */
+const oldestFirst = [{ field: "last_modified", direction: "ascending" }] as const;
 
-export function cascadeOf({ resource, name, dependencies }: Plan, locate: Locate): Cascade {
-  const { storage, resources = [], log } = dependencies;
-  const childrenOf = (parent: Resource) => resources.filter(({ options }) => options.parent?.name === parent.name);
-  const isParent = childrenOf(resource).length > 0;
-  const isNested = resource.options.parent !== undefined;
+interface Branch {
+  readonly resource: Resource;
+  readonly members: MembersOf;
+  readonly children: readonly Branch[];
+}
 
-  /** Lists below an object, deepest first. */
-  async function* listsBelow(parent: Resource, key: ObjectKey): AsyncGenerator<ListKey> {
-    for (const child of childrenOf(parent)) {
-      const list = { resource: child.name, parent: parentOf(parent, key.parent, key.id) };
-      if (childrenOf(child).length > 0) for await (const id of idsOf(list)) yield* listsBelow(child, { ...list, id });
-      yield list;
+export function cascadeOf({ resource, dependencies }: Plan): Cascade {
+  const { storage, resources = [] } = dependencies;
+  const root = branchOf(resource, resources);
+  if (root.children.length === 0) return { remove: (_context, _keys, remove) => remove() };
+
+  const listBelow = (above: Branch, { parent, id }: ObjectKey, child: Branch): ListKey => ({
+    resource: child.resource.name,
+    parent: parentOf(above.resource, parent, id),
+  });
+
+  async function countBelow(branch: Branch, key: ObjectKey): Promise<number> {
+    let total = 0;
+    for (const child of branch.children) {
+      const list = listBelow(branch, key, child);
+      total += await storage.count(list);
+      if (child.children.length > 0)
+        for await (const id of idsOf(list)) total += await countBelow(child, { ...list, id });
     }
+    return total;
   }
 
   async function* idsOf(list: ListKey): AsyncGenerator<string> {
-    const size = 500;
     const sort = [{ field: "id", direction: "ascending" }] as const;
     let after: readonly [string] | undefined;
     while (true) {
-      const page = await storage.list(list, { sort, limit: size, ...(after === undefined ? {} : { after }) });
+      const page = await storage.list(list, {
+        sort,
+        limit: 1000,
+        size: pageSize,
+        ...(after === undefined ? {} : { after }),
+      });
       for (const { id } of page) yield id;
       const last = page.at(-1);
-      if (last === undefined || page.length < size) return;
+      if (last === undefined) return;
       after = [last.id];
     }
   }
 
-  return {
-    async below(context, key) {
-      if (!isParent) return nothing;
-      const lists: ListKey[] = [];
-      let changes: Change[] = [];
-      for await (const list of listsBelow(resource, key)) {
-        lists.push(list);
-        for await (const id of idsOf(list)) {
-          changes.push({ kind: "delete", key: { ...list, id }, expect: { kind: "any" } });
-          if (changes.length < largestCommit) continue;
-          await storage.commit(changes, commitContext(context));
-          changes = [];
+  /** Deletes up to `limit` objects below, deepest first; answers how many it might still have deleted. */
+  async function clear(context: OperationContext, branch: Branch, key: ObjectKey, limit: number): Promise<number> {
+    let left = limit;
+    for (const child of branch.children) {
+      left = await clearList(context, child, listBelow(branch, key, child), left);
+      if (left <= 0) return 0;
+    }
+    return left;
+  }
+
+  async function clearList(context: OperationContext, branch: Branch, list: ListKey, limit: number): Promise<number> {
+    let left = limit;
+    while (left > 0) {
+      // From the start each time, as what was read before is gone.
+      const page = await storage.list(list, {
+        sort: oldestFirst,
+        limit: Math.min(left, largestTransaction),
+        size: pageSize,
+      });
+      if (page.length === 0) break;
+      for (let start = 0; start < page.length && left > 0; start += batchSize) {
+        if (context.signal.aborted) throw new ServiceError("deadline-exceeded", { cause: context.signal.reason });
+        const changes: Change[] = [];
+        for (const { id } of page.slice(start, start + batchSize)) {
+          const key = { ...list, id };
+          if (branch.children.length > 0) left = await clear(context, branch, key, left);
+          if (left <= 0) break;
+          changes.push({ kind: "delete", key, expect: { kind: "any" } }, ...branch.members(key, undefined));
+          left -= 1;
         }
+        await storage.commit(changes, commitContext(context));
+        await nextTurn();
       }
-      return { changes, lists };
-    },
+      await dropTombstones(list);
+    }
+    if (left === limit) await dropTombstones(list);
+    return left;
+  }
 
-    async sweep(context, key, below) {
-      if (!isParent) return;
-      try {
-        const parent = await storage.get(key);
-        if (parent?.kind === "object") return;
-        const { changes } = await this.below(context, key);
-        if (changes.length > 0) await storage.commit(changes, commitContext(context));
-        for (const list of below.lists) await storage.purgeTombstones(list, Number.MAX_SAFE_INTEGER);
-      } catch (error) {
-        // Nothing is acknowledged wrongly: the object is deleted and the lists below it cannot be reached.
-        log.warn({ err: error, resource: name, id: key.id }, "could not sweep the lists below a deleted object");
-      }
-    },
+  /** The list remembers that it lost them, so that a client that follows it learns to start afresh. */
+  async function dropTombstones(list: ListKey): Promise<void> {
+    await storage.purgeTombstones(list, (await storage.timestamp(list, true)) + 1);
+  }
 
-    async assertStillReachable(context, target, list, created) {
-      if (!isNested) return;
-      try {
-        await locate(context, target);
-      } catch (error) {
-        if (!ServiceError.is(error) || error.kind.status >= 500) return;
-        const change: Change = { kind: "delete", key: { ...list, id: created.id }, expect: expectationOf(created) };
-        // Gone already: the sweep was faster.
-        await storage.commit([change], commitContext(context)).catch(() => undefined);
-        throw error;
+  return {
+    async remove(context, keys, remove) {
+      if (!storage.inTransaction()) {
+        let total = 0;
+        for (const key of keys) total += await countBelow(root, key);
+        let excess = total - largestTransaction;
+        for (const key of keys) if (excess > 0) excess = await clear(context, root, key, excess);
       }
+      return storage.transaction(async () => {
+        const result = await remove();
+        for (const key of keys) await clear(context, root, key, Number.POSITIVE_INFINITY);
+        return result;
+      });
     },
   };
 }
 
-const nothing: Below = { changes: [], lists: [] };
+function branchOf(resource: Resource, resources: readonly Resource[]): Branch {
+  const children = resources.filter(({ options }) => options.parent?.name === resource.name);
+  return { resource, members: membersOf(resource), children: children.map((child) => branchOf(child, resources)) };
+}

@@ -28,6 +28,8 @@ export interface InputOptions {
   readonly stored: StoredObject | undefined;
   /** True: fields absent from a replacement that the client could not have sent keep their value. */
   readonly keep: boolean;
+  /** What else is wrong with the request. Default: nothing. */
+  readonly violations?: readonly Violation[];
 }
 
 export interface Prepared {
@@ -94,8 +96,8 @@ export function inputOf(plan: Plan, visibility: Visibility): Input {
       return { fields, id, revision: usableWish(wished, clock.now()) };
     },
 
-    prepare(fields, { principal, id, stored, keep }) {
-      const violations: Violation[] = [];
+    prepare(fields, { principal, id, stored, keep, violations: earlier = [] }) {
+      const violations: Violation[] = [...earlier];
       const previous = stored === undefined ? undefined : objectOf(stored);
       let next = sift(fields, previous, violations);
 

@@ -7,6 +7,7 @@ import {
   type Change,
   CommitConflict,
   type ListKey,
+  type ObjectKey,
   parseEntry,
   QueryTooCostly,
   renderTombstone,
@@ -18,10 +19,12 @@ import { refusal } from "./access.ts";
 import type { Cascade } from "./cascade.ts";
 import type { OperationContext } from "./context.ts";
 import type { Locate } from "./locate.ts";
+import type { Maybe } from "./maybe.ts";
 import type { ListOptions, ListRequest, ResourceOperations } from "./operations.ts";
 import { objectOf, type Plan } from "./plan.ts";
 import { judge, preconditionFailed } from "./preconditions.ts";
 import { listDecision } from "./rules.ts";
+import { openByEntries } from "./sharing/lists.ts";
 import { completeSort } from "./sort.ts";
 import type { Visibility } from "./visibility.ts";
 import { commitContext, expectationOf, type Writer } from "./writer.ts";
@@ -45,8 +48,9 @@ export function listsOf(parts: ListParts): Pick<ResourceOperations, "list" | "de
   const { storage } = plan.dependencies;
 
   /** What of the list is open to the caller for this action; undefined: all of it. */
-  function openTo(principal: Principal, action: "list" | "delete"): Filter | undefined {
+  function openTo(principal: Principal, action: "list" | "delete", list: ListKey): Maybe<Filter | undefined> {
     const decision = listDecision(plan.rules[action], principal);
+    if (plan.sharing !== undefined) return openByEntries(plan, plan.sharing, principal, action, list, decision);
     if (decision === false) throw refusal(principal);
     return decision === true ? undefined : decision;
   }
@@ -94,7 +98,7 @@ export function listsOf(parts: ListParts): Pick<ResourceOperations, "list" | "de
     async list(context, target, request) {
       const { principal } = context;
       const key = await locate(context, target);
-      const isOpen = openTo(principal, "list");
+      const isOpen = await openTo(principal, "list", key);
       // Before the entries: a write in between must not hide behind a revision the client takes for seen.
       const revision = await storage.timestamp(key, plan.readOnly);
       const verdict = judge(request, revision, true);
@@ -126,7 +130,7 @@ export function listsOf(parts: ListParts): Pick<ResourceOperations, "list" | "de
 
     async deleteList(context, target, request) {
       const key = await locate(context, target);
-      const isOpen = openTo(context.principal, "delete");
+      const isOpen = await openTo(context.principal, "delete", key);
       const revision = await storage.timestamp(key, plan.readOnly);
       if (judge(request, revision, false) !== "pass") throw preconditionFailed(revision);
 
@@ -182,19 +186,15 @@ export function listsOf(parts: ListParts): Pick<ResourceOperations, "list" | "de
       key: { ...list, id: object.id },
       expect: expectationOf(object),
     }));
+    const keys = objects.map(({ id }): ObjectKey => ({ ...list, id }));
     const others: Change[] = [];
-    const belows = [];
-    for (const object of objects) {
-      const write = { action: "delete" as const, id: object.id, parent: list.parent, next: undefined };
-      const previous = plan.hooks.before === undefined ? undefined : objectOf(object);
-      others.push(...(await writer.before(context, { ...write, previous })).changes);
-      const key = { ...list, id: object.id };
-      const below = await cascade.below(context, key);
-      others.push(...below.changes);
-      belows.push({ key, below });
+    for (const [index, object] of objects.entries()) {
+      const key = keys[index];
+      if (key !== undefined) others.push(...(await writer.beforeDelete(context, key, object)).changes);
     }
-    const results = await storage.commit([...removals, ...others], commitContext(context));
-    for (const { key, below } of belows) await cascade.sweep(context, key, below);
+    const results = await cascade.remove(context, keys, () =>
+      storage.commit([...removals, ...others], commitContext(context)),
+    );
     return results.slice(0, objects.length).flatMap((result) => (result.kind === "deleted" ? [result.tombstone] : []));
   }
 
@@ -212,7 +212,7 @@ function isCut(entries: readonly StoredEntry[]): boolean {
   return size > largestPage;
 }
 
-async function affordable<T>(query: () => Promise<T>): Promise<T> {
+export async function affordable<T>(query: () => Promise<T>): Promise<T> {
   try {
     return await query();
   } catch (error) {

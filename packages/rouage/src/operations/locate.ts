@@ -1,26 +1,30 @@
 /** Finds the list that a request means: the caller's own list, or the list below a parent that exists and that the caller may read. */
 import { invalid, ServiceError } from "../errors.ts";
-import type { Resource } from "../resource-declaration.ts";
-import type { ListKey, StoredEntry } from "../storage/storage.ts";
-import { decide, refusal } from "./access.ts";
+import type { ListKey, ObjectKey, StoredEntry } from "../storage/storage.ts";
+import { refusal } from "./access.ts";
 import type { OperationContext } from "./context.ts";
+import type { Decision } from "./guard.ts";
+import { chain, type Maybe } from "./maybe.ts";
 import type { Target } from "./operations.ts";
 import { ancestorsOf, parameterOf, parentOf } from "./paths.ts";
 import { type Plan, planOf, subjectOf } from "./plan.ts";
 import { allows } from "./rules.ts";
+import { keyAbove } from "./sharing/object-path.ts";
 
 /**
- * The list's key.
+ * The list's key. A shared resource asks nothing of shared objects above it: see `assertParent`.
  * @throws ServiceError `missing-credentials` for a list of one's own without a caller; `route-not-found`, `forbidden` or
  * `missing-credentials` when a parent is missing or closed to the caller
  */
-export type Locate = (context: OperationContext, target: Target) => ListKey | Promise<ListKey>;
+export type Locate = (context: OperationContext, target: Target) => Maybe<ListKey>;
 
-export function locator({ resource, name, dependencies }: Plan): Locate {
+export function locator({ resource, name, dependencies, sharing }: Plan): Locate {
   const [root = resource] = ancestorsOf(resource);
   const isPerUser = root.options.perUser === true;
   const topLevel: ListKey = { resource: name, parent: "" };
-  const ancestors = ancestorsOf(resource).map((above) => ancestorOf(above, planOf(above, dependencies)));
+  const ancestors = ancestorsOf(resource).map((above) =>
+    ancestorOf(planOf(above, dependencies), sharing?.family.inheritsFrom(above.name) === true),
+  );
 
   function rootParent({ principal }: OperationContext): string {
     if (!isPerUser) return "";
@@ -31,42 +35,68 @@ export function locator({ resource, name, dependencies }: Plan): Locate {
   if (ancestors.length === 0)
     return isPerUser ? (context) => ({ resource: name, parent: rootParent(context) }) : () => topLevel;
 
-  function climb(context: OperationContext, target: Target, parent: string, level: number): ListKey | Promise<ListKey> {
+  function climb(context: OperationContext, target: Target, parent: string, level: number): Maybe<ListKey> {
     const ancestor = ancestors[level];
     if (ancestor === undefined) return { resource: name, parent };
     const id = target.params[ancestor.parameter] ?? "";
-    const arrive = (entry: StoredEntry | undefined) => {
-      ancestor.assertReadable(context, id, entry);
-      return climb(context, target, parentOf(ancestor.resource, parent, id), level + 1);
-    };
-    ancestor.assertDecidable(context);
-    const entry = ancestor.isValid(id)
-      ? dependencies.storage.get({ resource: ancestor.resource.name, parent, id })
-      : undefined;
-    return entry instanceof Promise ? entry.then(arrive) : arrive(entry);
+    const passed = ancestor.pass(context, { resource: ancestor.resource.name, parent, id });
+    return chain(passed, () => climb(context, target, parentOf(ancestor.resource, parent, id), level + 1));
   }
   return (context, target) => climb(context, target, rootParent(context), 0);
 }
 
-function ancestorOf(resource: Resource, { rules, id: { isValid } }: Plan) {
+function ancestorOf({ resource, rules, guard, id: { isValid }, dependencies }: Plan, isInherited: boolean) {
+  const { storage } = dependencies;
+
+  function assertReadable(
+    { principal }: OperationContext,
+    id: string,
+    entry: StoredEntry | undefined,
+    decision: Decision,
+  ): void {
+    if (entry?.kind === "object") {
+      if (decision !== true && !allows(rules.get, subjectOf(principal, entry))) throw refusal(principal);
+    } else if (decision === true) {
+      throw parentNotFound(resource.name, id);
+    } else {
+      // Who sees only some objects must not learn which exist.
+      throw refusal(principal);
+    }
+  }
+
   return {
     resource,
-    isValid,
     parameter: parameterOf(resource.name),
-    assertDecidable({ principal }: OperationContext): void {
-      if (decide(rules.get, principal) === false) throw refusal(principal);
-    },
-    assertReadable({ principal }: OperationContext, id: string, entry: StoredEntry | undefined): void {
-      if (entry?.kind === "object") {
-        if (!allows(rules.get, subjectOf(principal, entry))) throw refusal(principal);
-      } else if (decide(rules.get, principal) === true) {
-        throw new ServiceError("route-not-found", { details: { id, resource_name: resource.name } });
-      } else {
-        // Who sees only some objects must not learn which exist.
-        throw refusal(principal);
+    pass(context: OperationContext, key: ObjectKey): Maybe<void> {
+      const { principal } = context;
+      if (isInherited) {
+        if (!isValid(key.id)) throw invalidId();
+        return;
       }
+      return chain(guard.onObject("get", principal, key), (decision) => {
+        if (decision === false) throw refusal(principal);
+        if (!isValid(key.id)) return assertReadable(context, key.id, undefined, decision);
+        return chain(storage.get(key), (entry) => assertReadable(context, key.id, entry, decision));
+      });
     },
   };
+}
+
+/**
+ * The object above a list of a shared resource exists. It need not be readable: what is in the list may be shared with callers who
+ * know nothing of it. Asked after permission, so that nobody learns more than they may.
+ * @throws ServiceError `route-not-found`
+ */
+export function assertParent({ sharing, dependencies }: Plan, list: ListKey): Maybe<void> {
+  const above = sharing === undefined ? undefined : keyAbove(list);
+  if (above === undefined) return;
+  return chain(dependencies.storage.get(above), (entry) => {
+    if (entry?.kind !== "object") throw parentNotFound(above.resource, above.id);
+  });
+}
+
+function parentNotFound(resource: string, id: string): ServiceError {
+  return new ServiceError("route-not-found", { details: { id, resource_name: resource } });
 }
 
 /** The object's id: from the path, or the fixed one of a singleton. */

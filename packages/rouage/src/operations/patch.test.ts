@@ -222,7 +222,7 @@ describe("JSON patch (RFC 6902)", () => {
       { a: 1 },
       { kind: "json-patch", operations: [{ op: "add", path: "/data", value: { b: 2 } }] },
     );
-    assert.deepEqual(replaced, { b: 2 });
+    assert.deepEqual(replaced.data, { b: 2 });
     for (const path of ["/other", ""]) {
       const operations = [{ op: "add", path, value: 1 }];
       await failure(() => applyPatch({ a: 1 }, { kind: "json-patch", operations }), "invalid-parameters");

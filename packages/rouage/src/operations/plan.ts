@@ -8,7 +8,10 @@ import { compileShape, type Fields, type Shape, type ShapeOptions } from "../sch
 import { parseEntry, type Storage, type StoredObject } from "../storage/storage.ts";
 import type { Logger } from "../telemetry/log.ts";
 import type { AccessSubject, Rule } from "./access.ts";
+import { type Guard, guardOf } from "./guard.ts";
 import { type EffectiveRules, effectiveRules } from "./rules.ts";
+import { type Decisions, decisionsOf } from "./sharing/decisions.ts";
+import { type MembersOf, membersOf } from "./sharing/members.ts";
 
 export interface OperationSettings {
   /** Default and largest page where the resource names none; undefined: only `maxFetch` bounds it. */
@@ -45,6 +48,10 @@ export interface Plan {
   readonly resource: Resource;
   readonly name: string;
   readonly rules: EffectiveRules;
+  readonly guard: Guard;
+  /** What is shared; undefined for resources that are not. */
+  readonly sharing: Decisions | undefined;
+  readonly members: MembersOf;
   readonly fieldRules: readonly FieldRules[];
   readonly shape: Shape;
   readonly hooks: Hooks<Fields>;
@@ -62,11 +69,17 @@ export interface Plan {
 export function planOf(resource: Resource, dependencies: OperationDependencies): Plan {
   const { options, name } = resource;
   const { settings } = dependencies;
+  const { permissions } = dependencies.storage;
+  const rules = effectiveRules(options);
+  const sharing = decisionsOf(resource, dependencies.resources ?? [], permissions);
   const fieldAccess = (options.fieldAccess ?? {}) as Readonly<Record<string, FieldAccess<unknown>>>;
   return {
     resource,
     name,
-    rules: effectiveRules(options),
+    rules,
+    guard: guardOf(rules, sharing, permissions),
+    sharing,
+    members: membersOf(resource),
     fieldRules: Object.entries(fieldAccess).map(([field, { read, write }]) => ({ field, read, write })),
     shape: compileShape(options as ShapeOptions & { readonly schema: TObject }),
     hooks: (options.hooks ?? {}) as Hooks<Fields>,

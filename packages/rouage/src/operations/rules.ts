@@ -12,11 +12,17 @@ export type EffectiveRules = Readonly<Record<Action, readonly Rule[]>>;
 export function effectiveRules({
   access = {},
   perUser,
-}: Pick<ResourceOptions<TObject>, "access" | "perUser">): EffectiveRules {
-  const own = perUser === true ? [authenticated] : [owner];
+  sharing,
+  parent,
+}: Pick<ResourceOptions<TObject>, "access" | "perUser" | "sharing" | "parent">): EffectiveRules {
+  // Of a shared resource nobody has anything but what is shared, and at the top anybody signed in may begin.
+  const own = sharing !== undefined ? [] : perUser === true ? [authenticated] : [owner];
+  const isTop = parent?.options.sharing === undefined;
+  const namesCreators = typeof sharing === "object" && sharing.granted?.create !== undefined;
+  const creators = sharing === undefined || (isTop && !namesCreators) ? [authenticated] : [];
   const { create, read, write, list, get, replace, patch, delete: remove } = access;
   const rules = {
-    create: create ?? write ?? [authenticated],
+    create: create ?? write ?? creators,
     list: list ?? read ?? write ?? own,
     get: get ?? read ?? write ?? own,
     replace: replace ?? write ?? own,

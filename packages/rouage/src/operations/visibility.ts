@@ -89,7 +89,7 @@ function overlaps(a: string, b: string): boolean {
 }
 
 function* filteredFields(filter: Filter | undefined): Iterable<string> {
-  if (filter === undefined || filter.kind === "owner") return;
+  if (filter === undefined || filter.kind === "owner" || filter.kind === "shared") return;
   if (filter.kind === "and" || filter.kind === "or") for (const inner of filter.filters) yield* filteredFields(inner);
   else if (filter.kind === "not") yield* filteredFields(filter.filter);
   else yield filter.field;

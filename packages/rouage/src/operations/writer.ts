@@ -1,5 +1,7 @@
 /** One write of one object: read, decide, commit with what was read as expectation, and again when another writer was first. */
 import { ServiceError } from "../errors.ts";
+import type { JsonObject } from "../json.ts";
+import type { Principal } from "../principal.ts";
 import type { FinishedWrite, PendingWrite, WriteAction } from "../resource-declaration.ts";
 import type { Fields } from "../schema/shape.ts";
 import {
@@ -9,42 +11,62 @@ import {
   type Expectation,
   type ListKey,
   type ObjectKey,
+  type Permissions,
   type StoredEntry,
   type StoredObject,
 } from "../storage/storage.ts";
 import type { OperationContext } from "./context.ts";
 import type { Input, Prepared } from "./input.ts";
+import { chain, type Maybe } from "./maybe.ts";
 import type { Preconditions } from "./operations.ts";
 import { objectOf, type Plan, subjectOf } from "./plan.ts";
 import { judge, preconditionFailed } from "./preconditions.ts";
 import { type KeyedQueue, keyedQueue } from "./queue.ts";
 import { allows } from "./rules.ts";
+import { areSameEntries, normalized } from "./sharing/entries.ts";
+import { keyAbove } from "./sharing/object-path.ts";
 import type { Visibility } from "./visibility.ts";
 
 export interface Writer {
-  /** Runs `attempt` alone among this process's writers of the object, and again when its commit met another writer's. */
+  /**
+   * Runs `attempt` alone among this process's writers of the object, and again when its commit met another writer's. Inside of a
+   * transaction it does not wait for writers outside, who wait for the transaction.
+   */
   run<T>(context: OperationContext, key: ObjectKey, attempt: Attempt<T>): Promise<T>;
   /** The same for an object that cannot exist yet, because its id has just been made. */
-  once<T>(context: OperationContext, attempt: Attempt<T>): Promise<T>;
+  once<T>(context: OperationContext, list: ListKey, attempt: Attempt<T>): Promise<T>;
   /** @throws ServiceError `precondition-failed` */
   assertPreconditions(
     context: OperationContext,
     key: ListKey,
     live: StoredObject | undefined,
     preconditions: Preconditions,
-  ): void | Promise<void>;
-  put(
-    context: OperationContext,
-    request: PutRequest,
-  ): Promise<{ readonly object: StoredObject; readonly created: boolean }>;
+  ): Maybe<void>;
+  put(context: OperationContext, request: PutRequest): Promise<Put>;
+  /** Runs the hook once the write is durable. */
   after(context: OperationContext, write: FinishedWrite<Fields>): Promise<void>;
-  before(
-    context: OperationContext,
-    write: Omit<PendingWrite<Fields>, "also">,
-  ): Promise<{ readonly replacement: Fields | undefined; readonly changes: readonly Change[] }>;
+  before(context: OperationContext, write: Omit<PendingWrite<Fields>, "also" | "setPermissions">): Promise<Hooked>;
+  /** The same ahead of a deletion, with what belongs to every deletion. */
+  beforeDelete(context: OperationContext, key: ObjectKey, live: StoredObject): Promise<Hooked>;
 }
 
-export type Attempt<T> = (live: StoredObject | undefined) => Promise<T>;
+/** @param attempts 1 for the first, 2 when another writer was faster once … */
+export type Attempt<T> = (live: StoredObject | undefined, attempts: number) => Promise<T>;
+
+export interface Put {
+  readonly object: StoredObject;
+  readonly created: boolean;
+  /** The object's own entries from here on; undefined where it is not shared. */
+  readonly entries: Permissions | undefined;
+}
+
+/** What a `before` hook wants. */
+export interface Hooked {
+  readonly replacement: Fields | undefined;
+  /** Entries that it wants instead of those of the write. */
+  readonly entries: Permissions | undefined;
+  readonly changes: readonly Change[];
+}
 
 export interface PutRequest {
   readonly action: WriteAction;
@@ -52,6 +74,8 @@ export interface PutRequest {
   readonly live: StoredObject | undefined;
   readonly prepared: Prepared;
   readonly revision: number | undefined;
+  /** The object's own entries; undefined where it is not shared. */
+  readonly entries?: { readonly previous: Permissions; readonly next: Permissions } | undefined;
   /** True: an object that is as before is not written again. */
   readonly skipUnchanged?: boolean;
 }
@@ -62,18 +86,19 @@ const maxAttempts = 10;
 export function writerOf(plan: Plan, visibility: Visibility, input: Input): Writer {
   const { storage } = plan.dependencies;
   const queue: KeyedQueue = keyedQueue();
+  const isNested = plan.resource.options.parent !== undefined;
 
   const writer: Writer = {
     run(context, key, attempt) {
-      return queue.run(`${key.parent}\n${key.id}`, () =>
-        persist(context, async () => {
+      const work = () =>
+        persist(context, key, async (attempts) => {
           const found = storage.get(key);
-          return attempt(liveOf(found instanceof Promise ? await found : found));
-        }),
-      );
+          return attempt(liveOf(found instanceof Promise ? await found : found), attempts);
+        });
+      return storage.inTransaction() ? work() : queue.run(`${key.parent}\n${key.id}`, work);
     },
 
-    once: (context, attempt) => persist(context, () => attempt(undefined)),
+    once: (context, list, attempt) => persist(context, list, (attempts) => attempt(undefined, attempts)),
 
     assertPreconditions({ principal }, list, live, preconditions) {
       if (preconditions.ifMatch === undefined && preconditions.ifNoneMatch === undefined) return;
@@ -82,28 +107,36 @@ export function writerOf(plan: Plan, visibility: Visibility, input: Input): Writ
         return storage.timestamp(list, plan.readOnly).then((revision) => {
           throw preconditionFailed(revision);
         });
-      if (!allows(plan.rules.get, subjectOf(principal, live))) throw preconditionFailed(undefined);
-      throw preconditionFailed(live.revision, JSON.parse(visibility.render(live, principal)));
+      return chain(mayGet(principal, { ...list, id: live.id }, live), (mayKnow) => {
+        if (!mayKnow) throw preconditionFailed(undefined);
+        throw preconditionFailed(live.revision, JSON.parse(visibility.render(live, principal)));
+      });
     },
 
-    async put(context, { action, key, live, prepared, revision, skipUnchanged }) {
-      const { replacement, changes } = await writer.before(context, {
+    async put(context, { action, key, live, prepared, revision, entries, skipUnchanged }) {
+      const hooked = await writer.before(context, {
         action,
         id: key.id,
         parent: key.parent,
         previous: live === undefined ? undefined : objectOf(live),
         next: prepared.next,
+        ...(entries === undefined ? {} : { permissions: entries }),
       });
-      const { body } = replacement === undefined ? prepared : input.accept(replacement, prepared.next, key.id);
+      const { replacement, changes } = hooked;
+      const { body, next } = replacement === undefined ? prepared : input.accept(replacement, prepared.next, key.id);
+      const permissions = hooked.entries ?? entries?.next;
+      const isShared = entries !== undefined && permissions !== undefined;
+      const isPermitted = !isShared || areSameEntries(entries.previous, permissions);
       const wish = revision !== undefined && revision > (live?.revision ?? 0) ? revision : undefined;
       if (
         skipUnchanged === true &&
         live !== undefined &&
         body === live.body &&
         changes.length === 0 &&
-        wish === undefined
+        wish === undefined &&
+        isPermitted
       )
-        return { object: live, created: false };
+        return { object: live, created: false, entries: permissions };
       const { principal } = context;
       const change: Change = {
         kind: "put",
@@ -113,53 +146,99 @@ export function writerOf(plan: Plan, visibility: Visibility, input: Input): Writ
         ...(principal.id === undefined ? {} : { owner: principal.id }),
         ...(wish === undefined ? {} : { revision: wish }),
         ...(plan.logBody ? {} : { logBody: false }),
+        ...(isPermitted ? {} : { permissions }),
       };
-      const [result] = await storage.commit([change, ...changes], commitContext(context));
+      const all = [change, ...changes, ...plan.members(key, next as JsonObject)];
+      if (live === undefined && isNested) all.push(...requirements(key));
+      const [result] = await storage.commit(all, commitContext(context));
       if (result === undefined || !("object" in result)) throw new Error("the storage answered without the object");
-      return { object: result.object, created: result.kind === "created" };
+      return { object: result.object, created: result.kind === "created", entries: permissions };
     },
 
     async before(context, write) {
       const { before } = plan.hooks;
       if (before === undefined) return nothing;
       const changes: Change[] = [];
-      const pending = { ...write, also: (change: Change) => void changes.push(change) };
-      const hooked = plan.hooks.before?.(pending, context);
+      let entries: Permissions | undefined;
+      const pending: PendingWrite<Fields> = {
+        ...write,
+        also: (change) => void changes.push(change),
+        setPermissions(permissions) {
+          if (plan.sharing === undefined) throw new Error(`resource ${plan.name} is not shared`);
+          entries = normalized(Object.entries(permissions));
+        },
+      };
+      const hooked = before(pending, context);
       const replacement = await (hooked instanceof Promise ? whileWanted(hooked, context) : hooked);
-      return { replacement: replacement ?? undefined, changes };
+      return { replacement: replacement ?? undefined, entries, changes };
+    },
+
+    async beforeDelete(context, key, live) {
+      const forgotten = plan.members(key, undefined);
+      if (plan.hooks.before === undefined) return forgotten.length === 0 ? nothing : { ...nothing, changes: forgotten };
+      const { id, parent } = key;
+      const previous = plan.sharing === undefined ? undefined : await storage.permissions.of(key);
+      const hooked = await writer.before(context, {
+        ...{ action: "delete", id, parent, previous: objectOf(live), next: undefined },
+        ...(previous === undefined ? {} : { permissions: { previous, next: {} } }),
+      });
+      return { ...hooked, changes: [...hooked.changes, ...forgotten] };
     },
 
     async after(context, write) {
-      if (plan.hooks.after === undefined) return;
-      try {
-        await plan.hooks.after(write, context);
-      } catch (error) {
-        context.log.error({ err: error, resource: plan.name, id: write.id }, "after hook failed");
-      }
+      const { after } = plan.hooks;
+      if (after === undefined) return;
+      await storage.afterCommit(async () => {
+        try {
+          await after(write, context);
+        } catch (error) {
+          context.log.error({ err: error, resource: plan.name, id: write.id }, "after hook failed");
+        }
+      });
     },
   };
 
-  async function persist<T>(context: OperationContext, attempt: () => Promise<T>): Promise<T> {
+  /** Of a creation below a parent: so that no order of it and of the parent's deletion leaves an object without one. */
+  function requirements(list: ListKey): readonly Change[] {
+    const parent = keyAbove(list);
+    return parent === undefined ? [] : [{ kind: "require", key: parent }];
+  }
+
+  function mayGet(principal: Principal, key: ObjectKey, live: StoredObject): Maybe<boolean> {
+    return chain(
+      plan.guard.onObject("get", principal, key),
+      (decision) => decision === true || (decision === "object" && allows(plan.rules.get, subjectOf(principal, live))),
+    );
+  }
+
+  async function persist<T>(
+    context: OperationContext,
+    list: ListKey,
+    attempt: (attempts: number) => Promise<T>,
+  ): Promise<T> {
     for (let attempts = 1; ; attempts++) {
       if (context.signal.aborted) throw new ServiceError("deadline-exceeded", { cause: context.signal.reason });
       try {
-        return await attempt();
+        return await attempt(attempts);
       } catch (error) {
         if (!(error instanceof CommitConflict)) throw error;
-        if (error.reason.kind === "unique") throw uniqueConflict(context, error.reason, error.change === 0);
+        if (error.reason.kind === "unique")
+          throw await uniqueConflict(context, error.reason, error.change === 0 ? list : undefined);
         if (attempts >= maxAttempts)
           throw new ServiceError("conflict", { headers: { "retry-after": plan.retryAfter }, cause: error });
       }
     }
   }
 
-  function uniqueConflict(
+  async function uniqueConflict(
     { principal }: OperationContext,
     { fields, existing }: Extract<CommitConflict["reason"], { kind: "unique" }>,
-    isOwn: boolean,
-  ): ServiceError {
+    list: ListKey | undefined,
+  ): Promise<ServiceError> {
     const field = fields.join(",");
-    const isSeen = isOwn && allows(plan.rules.get, subjectOf(principal, existing));
+    const isSeen =
+      list !== undefined &&
+      (await mayGet(principal, { resource: list.resource, parent: list.parent, id: existing.id }, existing));
     return new ServiceError("conflict", {
       message: `Conflict of field ${field}${isSeen ? ` on object ${existing.id}` : ""}`,
       details: isSeen ? { field, existing: JSON.parse(visibility.render(existing, principal)) } : { field },
@@ -179,7 +258,7 @@ function whileWanted<T>(work: Promise<T>, { signal }: OperationContext): Promise
   });
 }
 
-const nothing = { replacement: undefined, changes: [] } as const;
+const nothing: Hooked = { replacement: undefined, entries: undefined, changes: [] };
 
 export function liveOf(entry: StoredEntry | undefined): StoredObject | undefined {
   return entry?.kind === "object" ? entry : undefined;

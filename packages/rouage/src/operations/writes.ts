@@ -1,21 +1,24 @@
 /** create, replace, patch and delete: permission → precondition → validation → hooks → commit. */
-import { invalid } from "../errors.ts";
+import { invalid, type ServiceError } from "../errors.ts";
+import type { Principal } from "../principal.ts";
 import { isSame } from "../schema/fields.ts";
 import type { Fields } from "../schema/shape.ts";
-import { renderTombstone, type StoredObject } from "../storage/storage.ts";
-import { decide, refusal } from "./access.ts";
+import { type ListKey, type ObjectKey, renderTombstone, type StoredObject } from "../storage/storage.ts";
+import { refusal } from "./access.ts";
 import type { Cascade } from "./cascade.ts";
 import type { OperationContext } from "./context.ts";
+import type { Decision } from "./guard.ts";
 import type { Input, Prepared } from "./input.ts";
-import { idOf, invalidId, type Locate, notFound } from "./locate.ts";
+import { assertParent, idOf, invalidId, type Locate, notFound } from "./locate.ts";
 import type { ResourceOperations, WriteResult } from "./operations.ts";
 import { applyPatch } from "./patch.ts";
 import { objectOf, type Plan, subjectOf } from "./plan.ts";
 import { preconditionFailed } from "./preconditions.ts";
-import { type Action, allows } from "./rules.ts";
+import { allows } from "./rules.ts";
+import { entryWriterOf } from "./sharing/written.ts";
 import type { Visibility } from "./visibility.ts";
 import { usableWish } from "./wish.ts";
-import { commitContext, expectationOf, type Writer } from "./writer.ts";
+import { commitContext, expectationOf, type Put, type Writer } from "./writer.ts";
 
 export interface WriteParts {
   readonly plan: Plan;
@@ -26,37 +29,67 @@ export interface WriteParts {
   readonly cascade: Cascade;
 }
 
+type ObjectAction = "get" | "replace" | "patch" | "delete";
+
 export function writesOf(parts: WriteParts): Pick<ResourceOperations, "create" | "replace" | "patch" | "delete"> {
   const { plan, visibility, input, locate, writer, cascade } = parts;
-  const { rules } = plan;
+  const { rules, guard, sharing } = plan;
   const { storage } = plan.dependencies;
+  const entryWriter = entryWriterOf(sharing?.family, storage.permissions);
 
-  /** @throws ServiceError when no object whatever could be written by this caller */
-  function assertDecidable({ principal }: OperationContext, ...actions: readonly Action[]): void {
-    if (actions.every((action) => decide(rules[action], principal) === false)) throw refusal(principal);
+  async function isAllowed(principal: Principal, action: ObjectAction, key: ObjectKey, live: StoredObject) {
+    const decision = await guard.onObject(action, principal, key);
+    return decision === true || (decision === "object" && allows(rules[action], subjectOf(principal, live)));
   }
 
-  function assertMayTryToCreate({ principal }: OperationContext): void {
-    if (decide(rules.create, principal) === false) throw refusal(principal);
+  async function assertAllowed(
+    { principal }: OperationContext,
+    action: ObjectAction,
+    key: ObjectKey,
+    live: StoredObject,
+  ): Promise<void> {
+    if (!(await isAllowed(principal, action, key, live))) throw refusal(principal);
+  }
+
+  async function mayTryToCreate({ principal }: OperationContext, list: ListKey): Promise<Decision> {
+    const decision = await guard.onCreation(principal, list);
+    if (decision === false) throw refusal(principal);
+    await assertParent(plan, list);
+    return decision;
   }
 
   /** Rules on objects look at the new one, and so only when it is valid. */
-  function assertMayCreate({ principal }: OperationContext, id: string, { next }: Prepared): void {
+  function assertMayCreate({ principal }: OperationContext, decision: Decision, id: string, { next }: Prepared): void {
+    if (decision === true) return;
     if (!allows(rules.create, { principal, id, owner: principal.id, object: next })) throw refusal(principal);
   }
 
-  function assertAllowed({ principal }: OperationContext, action: Action, live: StoredObject): void {
-    if (!allows(rules[action], subjectOf(principal, live))) throw refusal(principal);
-  }
-
   /** 404 for who may know that there is nothing; the refusal for who may not. */
-  function missing({ principal }: OperationContext, action: Action, id: string) {
-    const mayKnow = decide(rules[action], principal) === true || decide(rules.get, principal) === true;
-    return mayKnow ? notFound(plan, id) : refusal(principal);
+  async function missing({ principal }: OperationContext, action: ObjectAction, key: ObjectKey): Promise<ServiceError> {
+    const mayKnow =
+      (await guard.onObject(action, principal, key)) === true || (await guard.onObject("get", principal, key)) === true;
+    if (!mayKnow) return refusal(principal);
+    await assertParent(plan, key);
+    return notFound(plan, key.id);
   }
 
-  function resultOf({ principal }: OperationContext, kind: WriteResult["kind"], object: StoredObject): WriteResult {
-    return { kind, id: object.id, revision: object.revision, json: visibility.render(object, principal) };
+  /** Before anything is read: no object whatever could be written by this caller. */
+  async function assertDecidable({ principal }: OperationContext, action: ObjectAction, key: ObjectKey): Promise<void> {
+    if ((await guard.onObject(action, principal, key)) === false) throw refusal(principal);
+  }
+
+  async function resultOf(
+    { principal }: OperationContext,
+    kind: WriteResult["kind"],
+    key: ObjectKey,
+    { object, entries }: Omit<Put, "created">,
+  ): Promise<WriteResult> {
+    const result = { kind, id: object.id, revision: object.revision, json: visibility.render(object, principal) };
+    if (entries === undefined) return result;
+    // Entries are shown to whoever may effectively write the object.
+    const isWriter =
+      (await isAllowed(principal, "replace", key, object)) || (await isAllowed(principal, "patch", key, object));
+    return { ...result, permissions: isWriter ? entries : {} };
   }
 
   async function finish(
@@ -78,106 +111,134 @@ export function writesOf(parts: WriteParts): Pick<ResourceOperations, "create" |
 
   return {
     async create(context, target, request) {
+      const { principal } = context;
       const list = await locate(context, target);
       const posted = input.split(request.data === undefined ? {} : request.data);
       const isNamed = posted.id !== undefined;
-      assertDecidable(context, ...(isNamed ? (["create", "get"] as const) : (["create"] as const)));
-      if (isNamed && !plan.id.isValid(posted.id)) throw invalidId();
-      const id = isNamed ? String(posted.id) : plan.id.generate?.();
+      const asked = plan.id.isValid(posted.id) ? posted.id : "";
+      if ((await guard.onCreation(principal, list)) === false)
+        if (!isNamed || (await guard.onObject("get", principal, { ...list, id: asked })) === false)
+          throw refusal(principal);
+      if (isNamed && asked === "") throw invalidId();
+      const id = isNamed ? asked : plan.id.generate?.();
       if (id === undefined) throw invalid({ location: "body", name: "id", description: "Required", code: "required" });
 
       const key = { ...list, id };
-      const attempt = async (live: StoredObject | undefined) => {
+      const attempt = async (live: StoredObject | undefined, attempts: number) => {
+        if (attempts > 1) await locate(context, target);
         if (live !== undefined) {
-          assertAllowed(context, "get", live);
+          await assertAllowed(context, "get", key, live);
           await writer.assertPreconditions(context, list, live, request);
-          return { kind: "unchanged", live, object: live } as const;
+          return { kind: "unchanged", live, object: live, entries: await entryWriter.of(key, true) } as const;
         }
-        assertMayTryToCreate(context);
+        const decision = await mayTryToCreate(context, list);
         // Without an id there is no object a revision could belong to, and the list always exists.
         if (isNamed) await writer.assertPreconditions(context, list, undefined, request);
         else if (typeof request.ifMatch === "number")
           throw preconditionFailed(await storage.timestamp(list, plan.readOnly));
+        const entries = entryWriter.meet(
+          { id, principal },
+          await entryWriter.of(key, false),
+          request.permissions,
+          "replace",
+        );
         const prepared = input.prepare(posted.fields, {
-          principal: context.principal,
+          principal,
           id,
           stored: undefined,
           keep: false,
+          ...(entries === undefined ? {} : { violations: entries.violations }),
         });
-        assertMayCreate(context, id, prepared);
+        assertMayCreate(context, decision, id, prepared);
         const { revision } = posted;
-        const { object } = await writer.put(context, { action: "create", key, live, prepared, revision });
-        return { kind: "created", live, object } as const;
+        const put = await writer.put(context, { action: "create", key, live, prepared, revision, entries });
+        return { kind: "created", live, ...put } as const;
       };
       // The queue is for meetings; an id made here meets nobody.
-      const { kind, live, object } = await (isNamed
+      const { kind, live, object, entries } = await (isNamed
         ? writer.run(context, key, attempt)
-        : writer.once(context, attempt));
-      if (kind === "created") {
-        await cascade.assertStillReachable(context, target, list, object);
-        await finish(context, "create", list.parent, live, object);
-      }
-      return resultOf(context, kind, object);
+        : writer.once(context, list, (live, attempts) => attempt(live, attempts)));
+      if (kind === "created") await finish(context, "create", list.parent, live, object);
+      return resultOf(context, kind, key, { object, entries });
     },
 
     async replace(context, target, request) {
+      const { principal } = context;
       const id = idOf(plan, target);
       const list = await locate(context, target);
-      assertDecidable(context, "create", "replace");
       const key = { ...list, id };
-      const { live, object, created } = await writer.run(context, key, async (live) => {
+      if ((await guard.onCreation(principal, list)) === false) await assertDecidable(context, "replace", key);
+      const { live, object, created, entries } = await writer.run(context, key, async (live, attempts) => {
+        if (attempts > 1) await locate(context, target);
+        let creation: Decision = false;
         if (live === undefined) {
-          assertMayTryToCreate(context);
-        } else if (request.ifNoneMatch !== "*" || decide(rules.create, context.principal) === false) {
+          creation = await mayTryToCreate(context, list);
+        } else if (request.ifNoneMatch !== "*" || (await guard.onCreation(principal, list)) === false) {
           // Who may create learns from `If-None-Match: *` that there is something; who wants to replace needs more.
-          assertAllowed(context, "replace", live);
+          await assertAllowed(context, "replace", key, live);
         }
         await writer.assertPreconditions(context, list, live, request);
 
+        const previous = await entryWriter.of(key, live !== undefined);
+        const entries = entryWriter.meet({ id, principal }, previous, request.permissions, "replace");
         const posted = input.split(request.data === undefined ? seenBy(context, live) : request.data);
         assertSameId(posted.id, id);
-        const prepared = input.prepare(posted.fields, { principal: context.principal, id, stored: live, keep: true });
-        if (live === undefined) assertMayCreate(context, id, prepared);
+        const prepared = input.prepare(posted.fields, {
+          principal,
+          id,
+          stored: live,
+          keep: true,
+          ...(entries === undefined ? {} : { violations: entries.violations }),
+        });
+        if (live === undefined) assertMayCreate(context, creation, id, prepared);
         const { revision } = posted;
-        return { live, ...(await writer.put(context, { action: "replace", key, live, prepared, revision })) };
+        return { live, ...(await writer.put(context, { action: "replace", key, live, prepared, revision, entries })) };
       });
-      if (created) await cascade.assertStillReachable(context, target, list, object);
       await finish(context, "replace", list.parent, live, object);
-      return resultOf(context, created ? "created" : "updated", object);
+      return resultOf(context, created ? "created" : "updated", key, { object, entries });
     },
 
     async patch(context, target, request) {
+      const { principal } = context;
       const id = idOf(plan, target);
       const list = await locate(context, target);
-      assertDecidable(context, "patch");
       const key = { ...list, id };
-      const { live, object, patched } = await writer.run(context, key, async (live) => {
+      if (sharing === undefined) await assertDecidable(context, "patch", key);
+      const { live, object, entries, patched } = await writer.run(context, key, async (live) => {
         if (live === undefined) {
-          const absence = missing(context, "patch", id);
+          const absence = await missing(context, "patch", key);
           if (absence.code === "object-not-found") await writer.assertPreconditions(context, list, undefined, request);
           throw absence;
         }
-        assertAllowed(context, "patch", live);
+        await assertAllowed(context, "patch", key, live);
         await writer.assertPreconditions(context, list, live, request);
 
-        const posted = input.split(applyPatch(seenBy(context, live), request.patch, plan.bodyDepth));
+        const previous = await entryWriter.of(key, true);
+        const names = sharing?.family.settable === true ? sharing.family.names : undefined;
+        const shared = previous === undefined || names === undefined ? undefined : { previous, names };
+        const { data, sent } = applyPatch(seenBy(context, live), request.patch, plan.bodyDepth, shared);
+        const entries = entryWriter.meet({ id, principal }, previous, sent?.permissions, sent?.meeting ?? "merge");
+        const posted = input.split(data);
         assertSameId(posted.id, id);
         const { fields, revision } = posted;
-        const prepared = input.prepare(fields, { principal: context.principal, id, stored: live, keep: false });
-        const written = await writer.put(context, {
-          action: "patch",
-          key,
-          live,
-          prepared,
-          revision,
+        const prepared = input.prepare(fields, {
+          principal,
+          id,
+          stored: live,
+          keep: false,
+          ...(entries === undefined ? {} : { violations: entries.violations }),
+        });
+        const put = await writer.put(context, {
+          ...{ action: "patch", key, live, prepared, revision, entries },
           skipUnchanged: true,
         });
-        return { live, object: written.object, patched: fields };
+        return { live, ...put, patched: fields };
       });
       const kind = object === live ? "unchanged" : "updated";
       if (kind === "updated") await finish(context, "patch", list.parent, live, object);
-      const result = resultOf(context, kind, object);
-      if (request.behavior === undefined || request.behavior === "full") return result;
+      if (request.behavior === undefined || request.behavior === "full")
+        return resultOf(context, kind, key, { object, entries });
+      const result = await resultOf(context, kind, key, { object, entries: undefined });
       const before = seenBy(context, live);
       const after: Fields = JSON.parse(result.json);
       const compared = request.behavior === "light" ? before : patched;
@@ -187,19 +248,17 @@ export function writesOf(parts: WriteParts): Pick<ResourceOperations, "create" |
     async delete(context, target, request) {
       const id = idOf(plan, target);
       const list = await locate(context, target);
-      assertDecidable(context, "delete");
       const key = { ...list, id };
+      if (sharing === undefined) await assertDecidable(context, "delete", key);
       const { live, tombstone } = await writer.run(context, key, async (live) => {
         if (live === undefined) {
-          const absence = missing(context, "delete", id);
+          const absence = await missing(context, "delete", key);
           if (absence.code === "object-not-found") await writer.assertPreconditions(context, list, undefined, request);
           throw absence;
         }
-        assertAllowed(context, "delete", live);
+        await assertAllowed(context, "delete", key, live);
         await writer.assertPreconditions(context, list, live, request);
-        const previous = plan.hooks.before === undefined ? undefined : objectOf(live);
-        const write = { action: "delete" as const, id, parent: list.parent, previous, next: undefined };
-        const { changes } = await writer.before(context, write);
+        const { changes } = await writer.beforeDelete(context, key, live);
         const wished = usableWish(request.revision, plan.dependencies.clock.now());
         const wish = wished !== undefined && wished > live.revision ? wished : undefined;
         const removal = {
@@ -208,10 +267,10 @@ export function writesOf(parts: WriteParts): Pick<ResourceOperations, "create" |
           expect: expectationOf(live),
           ...(wish === undefined ? {} : { revision: wish }),
         };
-        const below = await cascade.below(context, key);
-        const [result] = await storage.commit([removal, ...changes, ...below.changes], commitContext(context));
+        const [result] = await cascade.remove(context, [key], () =>
+          storage.commit([removal, ...changes], commitContext(context)),
+        );
         if (result?.kind !== "deleted") throw new Error("the storage answered without the tombstone");
-        await cascade.sweep(context, key, below);
         return { live, tombstone: result.tombstone };
       });
       if (plan.hooks.after !== undefined)
