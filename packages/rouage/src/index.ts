@@ -22,6 +22,7 @@ export {
   violationError,
 } from "./errors.ts";
 export { toFetch } from "./faces/rest/fetch.ts";
+export { type ListReplyOptions, listReply } from "./faces/rest/list-reply.ts";
 export type { HttpBody, HttpRequest, HttpResponse } from "./http.ts";
 export type { Json, JsonObject } from "./json.ts";
 export {
@@ -40,6 +41,7 @@ export { type Correlated, correlationHeaders, type TraceContext } from "./operat
 export { anonymous, type Principal } from "./principal.ts";
 export {
   type Access,
+  type CacheSeconds,
   type FieldAccess,
   type FinishedWrite,
   type Hooks,
@@ -48,6 +50,8 @@ export {
   type Resource,
   type ResourceOptions,
   resource,
+  type Sharing,
+  type WriteAction,
 } from "./resource.ts";
 export { type Reply, type Route, type RouteContext, type RouteOptions, reply, route } from "./route.ts";
 export {

@@ -6,6 +6,7 @@ import type { Resource, ResourceOptions } from "./resource-declaration.ts";
 
 export type {
   Access,
+  CacheSeconds,
   ComputedField,
   FieldAccess,
   FinishedWrite,
@@ -14,6 +15,7 @@ export type {
   PendingWrite,
   Resource,
   ResourceOptions,
+  Sharing,
   WriteAction,
 } from "./resource-declaration.ts";
 

@@ -13,6 +13,9 @@ export interface Settings {
   readonly log_level: "trace" | "debug" | "info" | "warn" | "error" | "fatal" | "silent";
   /** Paths hidden in log lines beside the secrets that always are. */
   readonly log_redact: readonly string[];
+  /** What hello calls the service; undefined: its declared name and version. */
+  readonly project_name: string | undefined;
+  readonly project_version: string | undefined;
   readonly project_docs: string;
   /** Public origin such as `https://urgence.example`; default: taken from each request. */
   readonly public_origin: string | undefined;
@@ -42,6 +45,8 @@ export interface Settings {
   readonly backoff_percentage: number | undefined;
   /** End of service: ISO date. */
   readonly eos: string | undefined;
+  /** Since when that is announced: ISO date. */
+  readonly eos_announced: string | undefined;
   readonly eos_message: string | undefined;
   readonly eos_url: string | undefined;
   /** Endpoints switched off: `{plural|object}_{resource}_{method}`, for example `plural_kittens_delete`. */
@@ -67,6 +72,12 @@ export interface Settings {
   readonly stream_limit_per_caller: number;
   /** How long a change stream stays silent. */
   readonly stream_heartbeat_seconds: number;
+  /** `QUOTA/SECONDS` of each caller; undefined: unlimited. */
+  readonly rate_limit: string | undefined;
+  /** How long answers are kept for repetitions of a request; 0: not at all. */
+  readonly idempotency_seconds: number;
+  /** How long tombstones are kept; undefined: for ever. */
+  readonly tombstone_retention_seconds: number | undefined;
   /** Event-loop delay beyond which requests are shed with 503; 0: never. */
   readonly shed_event_loop_delay_ms: number;
   /** Average duration of a health check beyond which the service is degraded. */

@@ -1,5 +1,6 @@
 /** The one schema of the settings every service understands: type, default and meaning of each. `docs/settings.md` is made from it. */
 import { Type } from "typebox";
+import { rateLimitPattern } from "./rate-limit.ts";
 
 const seconds = (initial: number, description: string, minimum = 0) =>
   Type.Number({ minimum, maximum: 2_147_483, default: initial, description });
@@ -32,6 +33,12 @@ export const settingsSchema = Type.Object({
     description:
       "Further paths whose values never reach the log, such as `body.address` or `items[*].note`. Credentials, codes, phone numbers and mail addresses are always hidden.",
   }),
+  project_name: Type.Optional(
+    Type.String({ description: "What the hello view calls the service. Without it, its name." }),
+  ),
+  project_version: Type.Optional(
+    Type.String({ description: "Version that the hello view shows. Without it, the service's." }),
+  ),
   project_docs: Type.String({ default: "", description: "Where the service is documented; shown by the hello view." }),
   public_origin: Type.Optional(
     Type.String({
@@ -109,6 +116,12 @@ export const settingsSchema = Type.Object({
       description: "End of service, an ISO 8601 date: announced before it, 410 after it.",
     }),
   ),
+  eos_announced: Type.Optional(
+    Type.String({
+      pattern: "^\\d{4}-\\d{2}-\\d{2}",
+      description: "Since when that is announced, for `Deprecation`. Without it, since the start of the service.",
+    }),
+  ),
   eos_message: Type.Optional(Type.String({ description: "Message sent with the end-of-service alert." })),
   eos_url: Type.Optional(
     Type.String({ description: "Link sent with the end-of-service alert. Without it, `project_docs`." }),
@@ -156,6 +169,24 @@ export const settingsSchema = Type.Object({
     15,
     "How long a change stream stays silent before it shows that it is alive, and looks whether its caller still may.",
     0.01,
+  ),
+  rate_limit: Type.Optional(
+    Type.String({
+      pattern: rateLimitPattern,
+      description:
+        "Requests that each caller may make in so many seconds, `100/60`, counted in the cache; more are refused with 429. Without it, as many as they like.",
+    }),
+  ),
+  idempotency_seconds: seconds(
+    86_400,
+    "How long the answer to a request with `Idempotency-Key` is kept for its repetition; 0: such keys are ignored.",
+  ),
+  tombstone_retention_seconds: Type.Optional(
+    Type.Number({
+      exclusiveMinimum: 0,
+      description:
+        "How long tombstones are kept, where their resource says nothing else; clients that were away for longer are told to start afresh. Without it, for ever.",
+    }),
   ),
   shed_event_loop_delay_ms: Type.Number({
     minimum: 0,

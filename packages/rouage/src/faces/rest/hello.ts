@@ -31,8 +31,8 @@ export interface HelloOptions {
 export function helloView(options: HelloOptions): (exchange: Exchange) => Promise<Answer> {
   const { settings, prefix, hello = {} } = options;
   const about = {
-    project_name: options.name,
-    project_version: options.version,
+    project_name: settings.project_name ?? options.name,
+    project_version: settings.project_version ?? options.version,
     http_api_version: settings.http_api_version,
     project_docs: settings.project_docs,
   };

@@ -25,6 +25,8 @@ export interface GrammarOptions {
   readonly now: number;
   /** Deepest nesting of a value. */
   readonly depth: number;
+  /** What completes an order where the list's is not by `last_modified` or `id`. */
+  readonly tieBreak?: Sort;
 }
 
 /** Most filters in one request, and most values in one of them; most sort keys. */
@@ -78,7 +80,7 @@ export function parseListQuery(parameters: readonly Parameter[], options: Gramma
 
   let token: PageToken | undefined;
   if (tokenText !== undefined) {
-    token = decodePageToken(tokenText, completeSort(sort));
+    token = decodePageToken(tokenText, completeSort(sort, options.tieBreak));
     if (token === undefined) report(reading, "_token", "_token has invalid content", "invalid-token");
   }
   if (reading.violations.length > 0) throw violationError("invalid-parameters", reading.violations);
