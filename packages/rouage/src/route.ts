@@ -60,6 +60,18 @@ export interface RouteOptions<Path extends string, B extends TSchema | undefined
   readonly credentials?: "verify" | "optional";
   /** True: under overload shed only when it is twice as bad as for others. */
   readonly important?: boolean;
+  /** It still answers, and every answer says that it should not be used any more: `Deprecation`, `Sunset`, `Link`, `Alert`. */
+  readonly deprecated?: {
+    /** ISO 8601. */
+    readonly since: string;
+    /** When it may stop to answer. */
+    readonly sunset?: string;
+    /** What to read instead. */
+    readonly link?: string;
+    readonly message?: string;
+  };
+  /** A limit of its own beside the service's `rate_limit`, for each caller: `10/60`, so many requests in so many seconds. */
+  readonly rateLimit?: string;
   /** True: a path parameter is a secret; logs show the path's pattern instead of the path. */
   readonly secretPath?: boolean;
   readonly summary?: string;

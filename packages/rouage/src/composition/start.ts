@@ -128,6 +128,7 @@ export async function startService(declaration: ServiceDeclaration, options: Sta
       routes,
       authentication: policies,
       capabilities,
+      cache,
       config: configFileOf(name, file, environment),
       hello: helloOf(context, resources, plugins),
       heartbeat: async () => {

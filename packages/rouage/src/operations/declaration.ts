@@ -4,6 +4,7 @@ import Format from "typebox/format";
 import type { Access, ResourceOptions } from "../resource-declaration.ts";
 import { keywordsOf, readAnnotations } from "../schema/annotations.ts";
 import { compileSchema } from "../schema/validator.ts";
+import { rateLimitPattern } from "../settings/rate-limit.ts";
 import { owner, type Rule } from "./access.ts";
 import { ancestorsOf, parameterOf } from "./paths.ts";
 import { effectiveRules } from "./rules.ts";
@@ -184,6 +185,10 @@ function* optionProblems({ id, pageSize, disabled = [], ...rest }: ResourceOptio
   const { cacheSeconds } = rest;
   if (typeof cacheSeconds === "number" && !(Number.isSafeInteger(cacheSeconds) && cacheSeconds >= 0))
     yield "cacheSeconds must be a whole number from 0, or a function";
+  if (rest.rateLimit !== undefined && !new RegExp(rateLimitPattern).test(rest.rateLimit))
+    yield `rateLimit must be "REQUESTS/SECONDS" such as "100/60"`;
+  if (rest.retention !== undefined && !(rest.retention.tombstoneSeconds > 0))
+    yield "retention.tombstoneSeconds must be a number above 0";
   for (const method of disabled)
     if (!methods.includes(method)) yield `disabled ${method} is not known (${methods.join(", ")})`;
   if (rest.unknownFields !== undefined && !["reject", "drop", "keep"].includes(rest.unknownFields))
@@ -197,5 +202,5 @@ function* optionProblems({ id, pageSize, disabled = [], ...rest }: ResourceOptio
 
 const knownOptions: ReadonlySet<string> = new Set([
   ...["schema", "path", "parent", "perUser", "singleton", "access", "fieldAccess", "computed", "hooks", "unique"],
-  ...["indexes", "unknownFields", "logBodies", "cacheSeconds", "description"],
+  ...["indexes", "unknownFields", "logBodies", "cacheSeconds", "description", "rateLimit", "retention"],
 ]);

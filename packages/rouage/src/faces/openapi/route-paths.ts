@@ -12,6 +12,7 @@ export function routePaths(route: Route, description: Description): Paths {
   const operation: Operation = {
     operationId: `${verbs[method]}_${identifier(route.path) || "root"}`,
     ...(options.summary === undefined ? {} : { summary: options.summary }),
+    ...(options.deprecated === undefined ? {} : { deprecated: true }),
     tags: [options.tag ?? description.name],
     security: security(options.access, description),
     parameters: [...pathParametersOf(route), ...queryParametersOf(route)],

@@ -6,6 +6,7 @@ import { continueTrace, type TraceContext } from "../../operations/trace.ts";
 import { anonymous, type Principal } from "../../principal.ts";
 import type { Logger, LogLevel } from "../../telemetry/log.ts";
 import type { Negotiated } from "./accept.ts";
+import type { Notice } from "./alerts.ts";
 import { requestIdOf, traceIdOf } from "./correlation.ts";
 import type { HandlerMetrics } from "./handler-metrics.ts";
 import type { EndpointKind } from "./headers.ts";
@@ -40,8 +41,10 @@ export class Exchange implements OperationContext {
   shownPath: string | undefined;
   /** Errno of the error answered. */
   errno: number | undefined;
-  /** Message of a deprecation to announce in `Alert`. */
+  /** Message of a deprecated parameter to announce in `Alert`. */
   deprecation: string | undefined;
+  /** Headers that what stands in front of the endpoint adds to any answer of it. */
+  further: Readonly<Record<string, string>> | undefined;
   /** The request's body is being waited for. */
   reading = false;
   /** A slot of the concurrency limit is held. */
@@ -189,6 +192,8 @@ export interface Endpoint {
   readonly important: boolean;
   /** The path carries a secret: logs show its pattern. */
   readonly secretPath: boolean;
+  /** Announced on every answer. */
+  readonly notice?: Notice | undefined;
   /** Bounded by a limit of its own instead of that of requests. */
   readonly ownLimit: boolean;
   /** Serves who asks for an event stream. */

@@ -3,6 +3,7 @@
  * happens inside, a client gets a well-formed answer. Knows no storage.
  */
 import type { AuthenticationPolicy } from "../../auth/policy.ts";
+import type { Cache } from "../../cache/cache.ts";
 import type { Clock } from "../../clock.ts";
 import { invalid, ServiceError, violationError } from "../../errors.ts";
 import type { HttpRequest, HttpResponse } from "../../http.ts";
@@ -19,6 +20,7 @@ import { createNegotiator } from "./accept.ts";
 import { createAlerts } from "./alerts.ts";
 import { builtinEndpoints } from "./builtin-endpoints.ts";
 import { type Answer, type Endpoint, Exchange, type RegisteredEndpoint } from "./exchange.ts";
+import { addHeaders } from "./further-headers.ts";
 import { handlerMetrics } from "./handler-metrics.ts";
 import { createCors, standardHeaders } from "./headers.ts";
 import type { HelloParts } from "./hello.ts";
@@ -26,6 +28,7 @@ import { createHttpDate } from "./http-date.ts";
 import { identifier, lenient } from "./identify.ts";
 import { createLimits } from "./limits.ts";
 import { memoryNonces, type Nonces } from "./nonces.ts";
+import { createRateLimits } from "./rate-limit.ts";
 import { createRedirects } from "./redirects.ts";
 import { renderError } from "./render-error.ts";
 import { requestSummaries } from "./request-log.ts";
@@ -43,6 +46,8 @@ export interface RestFaceParts {
   readonly resources: readonly { readonly resource: Resource; readonly operations: ResourceOperations }[];
   readonly routes: readonly Route[];
   readonly authentication: readonly AuthenticationPolicy[];
+  /** Where requests are counted for rate limits. Absent: none is enforced. */
+  readonly cache?: Pick<Cache, "increment">;
   /** Shown by the hello view. */
   readonly capabilities: Readonly<Record<string, object>>;
   readonly config?: object | undefined;
@@ -89,7 +94,7 @@ export function createRestFace(parts: RestFaceParts): RestFace {
   const nonces = parts.nonces ?? memoryNonces(clock, settings.pagination_token_validity_seconds);
   const negotiate = createNegotiator();
   const cors = createCors(settings);
-  const alerts = createAlerts(settings);
+  const alerts = createAlerts(settings, clock);
   const identify = identifier(parts.authentication, parts.metrics);
   const identifyIfValid = lenient(identify);
   const retryAfter = Math.ceil(settings.retry_after_seconds);
@@ -110,17 +115,22 @@ export function createRestFace(parts: RestFaceParts): RestFace {
   const streams = createStreams({ settings, metrics: parts.metrics });
   const deadlineMs = settings.request_timeout_seconds * 1000;
 
+  const rates = createRateLimits({ cache: parts.cache, clock, log, everywhere: settings.rate_limit });
   const endpoints = withoutVacant([
-    ...builtinEndpoints({ ...parts, prefix, httpDate }),
+    ...builtinEndpoints({ ...parts, prefix, httpDate }).map((endpoint) => rates.limited(endpoint)),
     ...parts.resources.flatMap(({ resource, operations }) =>
       withStream(
         resourceEndpoints(resource, operations, { settings, prefix, nonces, httpDate }),
         resource,
         operations,
         { streams, settings, identify },
+      ).map((endpoint) => rates.limited(endpoint, resource.name, resource.options.rateLimit)),
+    ),
+    ...parts.routes.flatMap((route) =>
+      routeEndpoint(route, settings, prefix).map((endpoint) =>
+        rates.limited(endpoint, endpoint.name, route.options.rateLimit),
       ),
     ),
-    ...parts.routes.flatMap((route) => routeEndpoint(route, settings, prefix)),
   ]);
   const router = createRouter<RegisteredEndpoint>();
   refuseDuplicates(endpoints);
@@ -306,7 +316,8 @@ export function createRestFace(parts: RestFaceParts): RestFace {
       if (typeof vary === "string" && headers.vary !== vary) headers.vary = `${vary}, ${headers.vary}`;
     }
     if (backoff !== undefined && (share === undefined || random() * 100 < share)) headers.backoff ??= String(backoff);
-    alerts.announce(headers, clock, exchange.deprecation);
+    alerts.announce(headers, clock, endpoint?.notice, exchange.deprecation);
+    if (exchange.further !== undefined) addHeaders(headers, exchange.further);
     const milliseconds = performance.now() - exchange.startedAt;
     (endpoint?.metrics ?? unmatchedMetrics)?.record(answer.status, milliseconds / 1000);
     summarise(exchange, answer.status, milliseconds);

@@ -1,10 +1,12 @@
 /** Plain routes as endpoints: access, input, handler, answer. */
+import type { TSchema } from "typebox";
 import { violationError } from "../../errors.ts";
 import { decide, refusal } from "../../operations/access.ts";
 import { anonymous } from "../../principal.ts";
 import type { Reply, Route, RouteContext } from "../../route.ts";
 import { compileSchema } from "../../schema/validator.ts";
 import type { Settings } from "../../settings.ts";
+import { noticeOf } from "./alerts.ts";
 import { jsonType, mediaTypeOf, readJson, unsupported } from "./body.ts";
 import { endpointDefaults } from "./endpoint.ts";
 import type { Answer, Endpoint, Exchange } from "./exchange.ts";
@@ -24,6 +26,7 @@ export function routeEndpoint(route: Route, settings: Settings, prefix: string):
     throw new Error(`${declaredBy}: credentials are optional, but not everyone may call it`);
 
   const readQuery = parameterReader(options.query, "querystring");
+  const deprecatedParameters = deprecatedOf(options.query);
   const readParams = options.params === undefined ? undefined : parameterReader(options.params, "path");
   const readBody = bodyReader(route, settings);
   const handler = options.handler as unknown as (context: RouteContext<unknown, unknown, unknown>) => unknown;
@@ -32,6 +35,8 @@ export function routeEndpoint(route: Route, settings: Settings, prefix: string):
     if (decide(options.access, exchange.principal) !== true) throw refusal(exchange.principal);
     if (readParams !== undefined) readParams(Object.entries(params));
     const query = readQuery(parseQueryString(exchange.search));
+    for (const name of deprecatedParameters)
+      if (Object.hasOwn(query, name)) exchange.deprecation = `${name} is deprecated`;
     const body = readBody === undefined ? undefined : await readBody(exchange);
     const context: RouteContext<unknown, unknown, unknown> = {
       principal: exchange.principal,
@@ -66,6 +71,7 @@ export function routeEndpoint(route: Route, settings: Settings, prefix: string):
     operational: options.operational === true,
     important: options.important === true,
     secretPath: options.secretPath === true,
+    notice: noticeOf(route),
     run,
   };
   return method === "GET" ? [endpoint, { ...endpoint, method: "HEAD" }] : [endpoint];
@@ -105,6 +111,14 @@ function answerOf(value: unknown): Answer | Promise<Answer> {
   const body = JSON.stringify(value);
   if (body === undefined) return { status: 204, headers: { "cache-control": unstored } };
   return { status: 200, headers: { "content-type": jsonType, "cache-control": unstored }, body };
+}
+
+/** Query parameters that their schema calls deprecated. */
+function deprecatedOf(schema: TSchema | undefined): readonly string[] {
+  const { properties = {} } = (schema ?? {}) as {
+    readonly properties?: Readonly<Record<string, { deprecated?: unknown }>>;
+  };
+  return Object.entries(properties).flatMap(([name, { deprecated }]) => (deprecated === true ? [name] : []));
 }
 
 /** What a handler says nothing about is not to be kept by anyone on the way. */
