@@ -14,6 +14,7 @@ import { pageTests } from "./conformance/pages.ts";
 import { revisionTests } from "./conformance/revisions.ts";
 import { tombstoneTests } from "./conformance/tombstones.ts";
 import { uniqueTests } from "./conformance/unique.ts";
+import { wholeTests } from "./conformance/whole.ts";
 
 export type { ConformanceSubject, OpenedStorage } from "./conformance/harness.ts";
 
@@ -29,6 +30,7 @@ export function storageConformance(name: string, open: ConformanceSubject): void
     describe("sorts and pages", () => pageTests(open));
     describe("log", () => logTests(open));
     describe("erasure", () => eraseTests(open));
+    describe("the whole store", () => wholeTests(open));
     describe("against an oracle", () => oracleTests(open));
   });
 }

@@ -21,6 +21,7 @@ export {
   type ObjectKey,
   parseEntry,
   QueryTooCostly,
+  type ResourceTotal,
   renderEntry,
   renderObject,
   type ScanQuery,

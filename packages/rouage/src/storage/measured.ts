@@ -113,6 +113,8 @@ export function measuredStorage(storage: Storage, metrics: Metrics): Storage {
     permissions: storage.permissions,
     log: (query) => storage.log(query),
     position: () => storage.position(),
+    totals: () => storage.totals(),
+    flush: () => storage.flush(),
     erase: (scopes) => storage.erase(scopes),
     purgeTombstones: (key, before) => storage.purgeTombstones(key, before),
     purgedBefore: (key) => storage.purgedBefore(key),

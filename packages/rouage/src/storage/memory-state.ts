@@ -3,7 +3,7 @@
  * is about to write there; others go on reading what it was forked from.
  */
 import { canonicalJson, type EvaluatedEntry, uniqueValue } from "./evaluate.ts";
-import type { MemoryLog } from "./memory-log.ts";
+import { blank, type MemoryLog } from "./memory-log.ts";
 import type { ListDefinition, StoredEntry } from "./storage.ts";
 
 export interface MemoryState {
@@ -44,6 +44,17 @@ export type Undo = (() => void)[];
 
 export function emptyState(): MemoryState {
   return { resources: new Map(), groups: new Map(), log: { entries: [], own: true }, own: undefined };
+}
+
+/** Takes everything out but what is defined. */
+export function emptyOut({ resources, groups, log, own }: MemoryState): void {
+  for (const [name, { definition }] of resources) {
+    const empty: MemoryResource = { definition, lists: new Map(), unique: claims(definition, new Map()) };
+    resources.set(name, empty);
+    own?.add(empty);
+  }
+  groups.clear();
+  blank(log, () => true);
 }
 
 export function fork({ resources, groups, log }: MemoryState): MemoryState {

@@ -11,6 +11,7 @@ import { readLog } from "./memory-log.ts";
 import { memoryPermissions } from "./memory-permissions.ts";
 import {
   claims,
+  emptyOut,
   emptyState,
   fork,
   type MemoryEntry,
@@ -164,6 +165,19 @@ export function memoryStorage({ clock, log = silentLogger, transactionLimitMs }:
       open();
       return state().log.entries.length;
     },
+
+    async totals() {
+      open();
+      return [...state().resources].map(([name, { lists }]) => {
+        const kinds = [...lists.values()].flatMap(({ entries }) =>
+          [...entries.values()].map(({ stored }) => stored.kind),
+        );
+        const objects = kinds.filter((kind) => kind === "object").length;
+        return { resource: name, objects, tombstones: kinds.length - objects };
+      });
+    },
+
+    flush: () => write(emptyOut),
 
     erase: (scopes) => write((on) => eraseScopes(on, scopes, clock.now())),
 

@@ -180,6 +180,13 @@ export interface EraseCount {
   readonly logEntries: number;
 }
 
+export interface ResourceTotal {
+  readonly resource: string;
+  /** Live ones. */
+  readonly objects: number;
+  readonly tombstones: number;
+}
+
 /** What a storage can do; callers ask this instead of asking which storage it is. */
 export interface StorageCapabilities {
   /** Survives the end of the process. */
@@ -237,6 +244,13 @@ export interface Storage extends AsyncDisposable {
   /** Position of the newest log entry; 0 when the log is empty. */
   position(): Promise<number>;
 
+  /** How many objects and tombstones there are of each resource, over all lists. */
+  totals(): Promise<readonly ResourceTotal[]>;
+  /**
+   * Empties the store: objects, tombstones, permission entries, groups, and the revisions of lists, so that all of them seem never touched. Entries
+   * of the log stay without what they carried. Whether a file still holds the bytes is not promised; `erase` does that.
+   */
+  flush(): Promise<void>;
   /** Erases for good: objects, tombstones, indexes and log bodies; afterwards no file of the store contains the erased bytes. */
   erase(scopes: readonly EraseScope[]): Promise<EraseCount>;
   /** Drops tombstones with a revision below `before` (and remembers per list that it did). Returns how many. */

@@ -19,6 +19,7 @@ import { one } from "./rows.ts";
 import { addResource, openSession, resourceIn, type Session } from "./session.ts";
 import { transactions as transactionsOf } from "./transactions.ts";
 import { watchOthers } from "./watch.ts";
+import { emptyOut, totalsOf } from "./whole.ts";
 
 export interface SqliteStorageOptions {
   /** Relative to the working directory; the file and its folders are made when absent, readable for the owner alone. */
@@ -200,6 +201,9 @@ export function sqliteStorage({
     },
 
     position: async () => read(({ database }) => newest(database)),
+
+    totals: async () => read(({ database }) => totalsOf(database)),
+    flush: () => write(({ database }) => emptyOut(database)),
 
     async erase(scopes) {
       open();
