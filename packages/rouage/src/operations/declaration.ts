@@ -8,6 +8,7 @@ import { rateLimitPattern } from "../settings/rate-limit.ts";
 import { owner, type Rule } from "./access.ts";
 import { ancestorsOf, parameterOf } from "./paths.ts";
 import { effectiveRules } from "./rules.ts";
+import { sharingProblems } from "./sharing/declaration.ts";
 
 /** Everything that is wrong with the declaration, each a short sentence; empty when nothing is. */
 export function declarationProblems<S extends TObject>(name: string, options: ResourceOptions<S>): readonly string[] {
@@ -19,6 +20,7 @@ export function declarationProblems<S extends TObject>(name: string, options: Re
     ...placementProblems(name, declared),
     ...fieldProblems(declared),
     ...accessProblems(declared),
+    ...sharingProblems(declared),
     ...optionProblems(declared),
   ];
 }
@@ -201,6 +203,18 @@ function* optionProblems({ id, pageSize, disabled = [], ...rest }: ResourceOptio
 }
 
 const knownOptions: ReadonlySet<string> = new Set([
-  ...["schema", "path", "parent", "perUser", "singleton", "access", "fieldAccess", "computed", "hooks", "unique"],
-  ...["indexes", "unknownFields", "logBodies", "cacheSeconds", "description", "rateLimit", "retention"],
+  ...[
+    "schema",
+    "path",
+    "parent",
+    "perUser",
+    "singleton",
+    "access",
+    "sharing",
+    "fieldAccess",
+    "computed",
+    "hooks",
+    "unique",
+  ],
+  ...["indexes", "unknownFields", "logBodies", "cacheSeconds", "description", "sharing", "rateLimit", "retention"],
 ]);
