@@ -11,6 +11,7 @@ import { createLogHub, type LogHub } from "./log-hub.ts";
 import type { ResourceOperations } from "./operations.ts";
 import { type OperationDependencies, planOf } from "./plan.ts";
 import { readsOf } from "./reads.ts";
+import { assertGrantsMeanSomething } from "./sharing/declaration.ts";
 import { visibilityOf } from "./visibility.ts";
 import { watchOf } from "./watch.ts";
 import { writerOf } from "./writer.ts";
@@ -23,6 +24,7 @@ export function createAllOperations(
   resources: readonly Resource[],
   dependencies: Omit<OperationDependencies, "resources">,
 ): ReadonlyMap<string, ResourceOperations> {
+  assertGrantsMeanSomething(resources);
   const all = { ...dependencies, resources, hub: createLogHub(dependencies) };
   return new Map(resources.map((one) => [one.name, createOperations(one, all)]));
 }

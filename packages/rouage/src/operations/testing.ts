@@ -21,10 +21,10 @@ export interface Bench {
 export async function bench(
   resources: readonly Resource[],
   settings: Partial<OperationSettings> = {},
-  wrap: (storage: Storage) => Storage = (storage) => storage,
+  wrap: (storage: Storage, clock: ManualClock) => Storage = (storage) => storage,
 ): Promise<Bench> {
   const clock = manualClock();
-  const storage = wrap(memoryStorage({ clock }));
+  const storage = wrap(memoryStorage({ clock }), clock);
   await storage.define(resources.map(definitionOf));
   const dependencies = { storage, clock, log: silentLogger, settings: { maxFetch: 1000, ...settings } };
   const all = createAllOperations(resources, dependencies);

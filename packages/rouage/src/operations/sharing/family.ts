@@ -77,7 +77,8 @@ export function grantsOf(resource: Resource, resources: readonly Resource[]): Pe
   return granted;
 }
 
-function sharedChildren({ name }: Resource, resources: readonly Resource[]): readonly Resource[] {
+/** What is nested directly below a resource and shared. */
+export function sharedChildren({ name }: Resource, resources: readonly Resource[]): readonly Resource[] {
   return resources.filter((one) => one.options.parent?.name === name && sharingOptions(one) !== undefined);
 }
 
