@@ -143,3 +143,20 @@ test("no stored text, however broken, makes verification throw", async () => {
     }),
   );
 });
+
+test("a bcrypt hash of another system verifies, and asks to be made anew", async () => {
+  const hasher = passwords({ pepper, ...cheap });
+  // From the test suite of crypt_blowfish, the implementation that others are measured by.
+  const hash = "$2a$05$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW";
+  assert.equal(await hasher.verify("U*U", hash), true);
+  assert.equal(await hasher.verify("U*V", hash), false);
+  assert.equal(hasher.needsRehash(hash), true);
+  // Another name of the same algorithm, as Python's bcrypt writes it.
+  assert.equal(await hasher.verify("U*U", hash.replace("$2a$", "$2b$")), true);
+});
+
+test("what only looks like bcrypt, or would take minutes, is no hash", async () => {
+  const hasher = passwords({ pepper, ...cheap });
+  for (const hash of ["$2a$31$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW", "$2a$05$short", "$2x$05$x"])
+    assert.equal(await hasher.verify("U*U", hash), false);
+});

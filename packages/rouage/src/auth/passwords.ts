@@ -1,11 +1,12 @@
 /**
- * Passwords: argon2id (RFC 9106) over a peppered HMAC, stored as a PHC string. Hashing runs off the event loop and is bounded,
+ * Passwords: argon2id (RFC 9106) over a peppered HMAC, stored as a PHC string; bcrypt hashes of imported users are verified. Hashing runs off the event loop and is bounded,
  * so that a flood of sign-ins is refused instead of eating memory. Knows nothing of accounts.
  */
 import { argon2, createHmac, randomBytes, timingSafeEqual } from "node:crypto";
 import { availableParallelism } from "node:os";
 import type { ErrorCode } from "../errors.ts";
 import { ServiceError } from "../errors.ts";
+import { isBcrypt, verifyBcrypt } from "./bcrypt.ts";
 import { commonPasswords } from "./common-passwords.ts";
 
 /** Secrets mixed into every hash and kept apart from the hashes, so that a stolen store alone cannot be attacked. */
@@ -61,10 +62,10 @@ export interface Passwords {
   hash(password: string, signal?: AbortSignal): Promise<string>;
   /**
    * Whether the password is the hashed one. Without a hash (unknown user) it does the same work on a dummy and answers false. Never
-   * checks the password's format. @throws ServiceError too-many-requests
+   * checks the password's format. A bcrypt hash is verified as it is, without pepper. @throws ServiceError too-many-requests
    */
   verify(password: string, hash: string | undefined, signal?: AbortSignal): Promise<boolean>;
-  /** True when the hash was made with other parameters or another pepper than new hashes are. */
+  /** True when the hash was made in another way than new hashes are: other parameters, another pepper, bcrypt. */
   needsRehash(hash: string): boolean;
 }
 
@@ -101,6 +102,7 @@ export function passwords(options: PasswordOptions): Passwords {
 
     verify: (password, hash, signal) =>
       run(signal, async () => {
+        if (hash !== undefined && isBcrypt(hash)) return verifyBcrypt(password, hash);
         const stored = hash === undefined ? undefined : parsePhc(hash);
         const key = stored === undefined ? undefined : pepper.find(stored.keyId);
         if (stored === undefined || key === undefined) {
