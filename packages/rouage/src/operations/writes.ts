@@ -86,9 +86,11 @@ export function writesOf(parts: WriteParts): Pick<ResourceOperations, "create" |
   ): Promise<WriteResult> {
     const result = { kind, id: object.id, revision: object.revision, json: visibility.render(object, principal) };
     if (entries === undefined) return result;
-    // Entries are shown to whoever may effectively write the object.
+    // Entries are shown to whoever may effectively write the object, and to whoever has just made it: they are what was asked for.
     const isWriter =
-      (await isAllowed(principal, "replace", key, object)) || (await isAllowed(principal, "patch", key, object));
+      kind === "created" ||
+      (await isAllowed(principal, "replace", key, object)) ||
+      (await isAllowed(principal, "patch", key, object));
     return { ...result, permissions: isWriter ? entries : {} };
   }
 
