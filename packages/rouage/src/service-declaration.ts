@@ -24,6 +24,8 @@ export interface ServiceContext {
   readonly metrics: Metrics;
   readonly storage: Storage;
   readonly cache: Cache;
+  /** All resources of the service, those of its plugins included. */
+  readonly resources: readonly Resource[];
   /** The operations of every declared resource, by resource name. */
   readonly operations: ReadonlyMap<string, ResourceOperations>;
   /** Aborts when the service begins to stop. */
@@ -89,6 +91,11 @@ export interface ServiceDeclaration {
     | ((context: ServiceContext) => readonly AuthenticationPolicy[] | Promise<readonly AuthenticationPolicy[]>);
   readonly tasks?: readonly BackgroundTask[];
   readonly plugins?: readonly Plugin[];
+  /**
+   * False: the service keeps nothing. It declares no resources, no storage is opened whatever the settings say, and none shows in its health; what
+   * the toolkit itself has to remember for a while stays in memory.
+   */
+  readonly storage?: false;
   /** Shown in hello's `capabilities`. */
   readonly capabilities?: Readonly<Record<string, { readonly description: string; readonly url: string }>>;
   /** Further readiness checks by name, for the heartbeat: resolve when usable, throw when not. */

@@ -25,6 +25,10 @@ function* problemsOf(declaration: ServiceDeclaration): Iterable<string> {
 
   const parts = [declaration, ...plugins];
   const resources = parts.flatMap((part) => part?.resources ?? []);
+  if (declaration.storage !== undefined && declaration.storage !== false)
+    yield "storage may only be false here; where things are kept is a setting";
+  if (declaration.storage === false && resources.length > 0)
+    yield `it keeps nothing (storage: false), but there is resource ${resources[0]?.name}`;
   yield* repeated(
     "plugin",
     plugins.map((plugin) => plugin?.name),
@@ -58,7 +62,7 @@ function* partProblems(where: string, { resources = [], routes }: Partial<Plugin
 }
 
 const shared = ["name", "resources", "routes", "authentication", "tasks", "capabilities", "checks"] as const;
-const known: ReadonlySet<string> = new Set([...shared, "version", "description", "plugins"]);
+const known: ReadonlySet<string> = new Set([...shared, "version", "description", "plugins", "storage"]);
 const knownOfPlugins: ReadonlySet<string> = new Set([...shared, "hooks", "intercept", "hello"]);
 
 function* repeated(kind: string, names: readonly string[]): Iterable<string> {

@@ -2,12 +2,19 @@
 import type { ServiceContext } from "../service-declaration.ts";
 import { createHealth, type Health } from "../telemetry/health.ts";
 
-/** @param further checks by name; what they find makes the service degraded at most */
-export function serviceHealth(context: ServiceContext, further: Readonly<Record<string, () => Promise<void>>>): Health {
+/**
+ * @param further checks by name; what they find makes the service degraded at most
+ * @param keepsNothing a service without a storage has none to check
+ */
+export function serviceHealth(
+  context: ServiceContext,
+  further: Readonly<Record<string, () => Promise<void>>>,
+  keepsNothing = false,
+): Health {
   const { settings, storage, cache, log, metrics } = context;
   const health = createHealth({
     checks: [
-      { name: "storage", vital: true, check: () => storage.check(settings.readonly) },
+      ...(keepsNothing ? [] : [{ name: "storage", vital: true, check: () => storage.check(settings.readonly) }]),
       { name: "cache", vital: false, check: () => cache.check() },
       ...Object.entries(further).map(([name, check]) => ({ name, vital: false, check })),
     ],

@@ -1,5 +1,6 @@
 /** Starts a service: settings, backends, operations, routes, authentication, face and tasks are made and joined here, and ended in reverse. */
 import type { AuthenticationPolicy } from "../auth/policy.ts";
+import { webhookTasks } from "../bus/webhooks.ts";
 import { systemClock } from "../clock.ts";
 import { asyncapiDocument } from "../faces/asyncapi/document.ts";
 import { descriptionRoutes } from "../faces/openapi/description-routes.ts";
@@ -10,6 +11,7 @@ import { toFetch } from "../faces/rest/fetch.ts";
 import { createRestFace } from "../faces/rest/rest.ts";
 import { createAllOperations, definitionOf } from "../operations/create-operations.ts";
 import type { ResourceOperations } from "../operations/operations.ts";
+import { principalsOf } from "../operations/sharing/caller.ts";
 import type { Resource } from "../resource.ts";
 import type { Service, ServiceContext, ServiceDeclaration, StartOptions } from "../service-declaration.ts";
 import { readServiceSettings, type Settings } from "../settings.ts";
@@ -24,7 +26,6 @@ import { helloOf } from "./hello.ts";
 import { hookedResources } from "./hooks.ts";
 import { intercepted } from "./intercept.ts";
 import { parcelsOf } from "./parcels.ts";
-import { principalsOf } from "./principals.ts";
 import { metricsRoute, probeRoutes } from "./probes.ts";
 import { serviceHealth } from "./service-health.ts";
 import { startTasks } from "./tasks.ts";
@@ -36,7 +37,8 @@ import { startTasks } from "./tasks.ts";
 export async function startService(declaration: ServiceDeclaration, options: StartOptions = {}): Promise<Service> {
   const { name, version, plugins = [] } = declaration;
   const { clock = systemClock, environment, file } = options;
-  const settings = readServiceSettings(name, { options: options.settings, environment, file });
+  const given = readServiceSettings(name, { options: options.settings, environment, file });
+  const settings = declaration.storage === false ? { ...given, storage: "memory:" } : given;
   const log = options.log ?? jsonLogger({ name, level: settings.log_level, redact: settings.log_redact, clock });
   const metrics = options.metrics ?? (settings.metrics_enabled ? createMetrics({ service: name }) : noMetrics);
   const stopping = new AbortController();
@@ -60,8 +62,9 @@ export async function startService(declaration: ServiceDeclaration, options: Sta
     let door: Door = notStarted;
     const context: ServiceContext = {
       ...{ name, settings, clock, log, metrics, storage, cache, operations, signal: stopping.signal },
+      resources: parcels.resources,
       identify: (request) => door.identify(request),
-      principalsOf,
+      principalsOf: (principal) => principalsOf(storage.permissions, principal),
       handle: (request) => door.handle(request),
     };
     refuseUnknownEndpoints(settings.disabled_endpoints, parcels.resources);
@@ -76,7 +79,7 @@ export async function startService(declaration: ServiceDeclaration, options: Sta
       return own === undefined ? [] : [{ resource, operations: own }];
     });
 
-    const health = serviceHealth(context, parcels.checks(context));
+    const health = serviceHealth(context, parcels.checks(context), declaration.storage === false);
     const processMetrics = createMetrics();
     if (settings.metrics_enabled) monitor.register(processMetrics);
     const expose = (): string => mergeExpositions([metrics.expose(), processMetrics.expose()]);
@@ -138,13 +141,17 @@ export async function startService(declaration: ServiceDeclaration, options: Sta
       },
       openapi,
       eventLoopDelay: monitor.delayMs,
+      transaction: (work) => storage.transaction(work),
+      door: (request) => door.handle(request),
     });
     registerServiceMetrics(metrics, face.running);
     const interceptors = plugins.flatMap(({ intercept }) => intercept?.(context) ?? []);
     const handle = intercepted(interceptors, face.handle, face.fail);
     door = { identify: face.identify, handle };
 
-    const stopTasks = await startTasks(options.tasks === false ? [] : parcels.tasks, context);
+    // Who delivers keeps a position, which a read-only service may not.
+    const webhooks = settings.readonly ? [] : webhookTasks({ webhooks: settings.webhooks });
+    const stopTasks = await startTasks(options.tasks === false ? [] : [...parcels.tasks, ...webhooks], context);
     const stopExporters = startExporters({
       ...{ name, version, settings, clock, log, metrics },
       further: processMetrics,
