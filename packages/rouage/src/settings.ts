@@ -55,6 +55,9 @@ export interface Settings {
   readonly body_limit: number;
   /** Deepest nesting of a JSON body. */
   readonly body_depth: number;
+  /** Most requests in one batch, and the largest body of one in bytes (default: four times `body_limit`). */
+  readonly batch_max_requests: number;
+  readonly batch_max_bytes: number | undefined;
   /** Largest request line and headers together, in bytes. */
   readonly header_limit: number;
   /** Longest a request may take to arrive, and its handler to answer. */
@@ -78,6 +81,8 @@ export interface Settings {
   readonly idempotency_seconds: number;
   /** How long tombstones are kept; undefined: for ever. */
   readonly tombstone_retention_seconds: number | undefined;
+  /** Receivers that are told of events. */
+  readonly webhooks: readonly WebhookSettings[];
   /** Event-loop delay beyond which requests are shed with 503; 0: never. */
   readonly shed_event_loop_delay_ms: number;
   /** Average duration of a health check beyond which the service is degraded. */
@@ -93,6 +98,22 @@ export interface Settings {
   readonly otlp_url: string | undefined;
   /** Name of the environment in exported metrics. */
   readonly deployment_environment: string;
+}
+
+export interface WebhookSettings {
+  /** Position, dead letters and metrics are kept under it. */
+  readonly name: string;
+  readonly url: string;
+  /** `whsec_` and Base64; several while they are being replaced. */
+  readonly secret?: string | readonly string[];
+  /** The same in a file, one a line. */
+  readonly secret_file?: string;
+  /** Default: all. */
+  readonly resources?: readonly string[];
+  /** Default: all. */
+  readonly actions?: readonly ("create" | "update" | "delete")[];
+  /** Tries of one event before it is a dead letter. Default 20. */
+  readonly attempts?: number;
 }
 
 /**

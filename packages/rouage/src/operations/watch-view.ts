@@ -14,12 +14,11 @@ import {
   type Tombstone,
 } from "../storage/storage.ts";
 import { refusal } from "./access.ts";
-import type { OperationContext } from "./context.ts";
-import { chain, type Maybe } from "./maybe.ts";
+import type { Maybe } from "./maybe.ts";
 import type { ListOptions } from "./operations.ts";
 import type { Plan } from "./plan.ts";
 import { listDecision } from "./rules.ts";
-import { callerOf } from "./sharing/caller.ts";
+import { openByEntries } from "./sharing/lists.ts";
 import type { Visibility } from "./visibility.ts";
 
 export interface View {
@@ -32,23 +31,11 @@ export interface View {
 }
 
 /** What of the list is open to the caller; undefined: all of it. @throws ServiceError as `list` does */
-export function scopeOf(plan: Plan, { principal }: OperationContext, list: ListKey): Maybe<Filter | undefined> {
-  const byRule = listDecision(plan.rules.list, principal);
-  if (byRule === true) return undefined;
-  const { sharing } = plan;
-  if (sharing === undefined) {
-    if (byRule === false) throw refusal(principal);
-    return byRule;
-  }
-  const caller = callerOf(principal, plan.dependencies.storage.permissions);
-  return chain(sharing.mayAll(caller, list, "read"), (all) =>
-    all
-      ? undefined
-      : chain(caller.all(), (principals) => {
-          const shared: Filter = { kind: "shared", permissions: ["read", "write"], principals };
-          return byRule === false ? shared : { kind: "or", filters: [byRule, shared] };
-        }),
-  );
+export function scopeOf(plan: Plan, principal: Principal, list: ListKey): Maybe<Filter | undefined> {
+  const decision = listDecision(plan.rules.list, principal);
+  if (plan.sharing !== undefined) return openByEntries(plan, plan.sharing, principal, "list", list, decision);
+  if (decision === false) throw refusal(principal);
+  return decision === true ? undefined : decision;
 }
 
 /** JSON texts of log entries as everybody sees them. */
@@ -151,25 +138,8 @@ async function lastState(
   return undefined;
 }
 
-function satisfies(filter: Filter, object: StoredObject, grants: Permissions): boolean {
-  const { id, revision, owner, body } = object;
-  let value: JsonObject | undefined;
-  const holds = (part: Filter): boolean => {
-    switch (part.kind) {
-      case "and":
-        return part.filters.every(holds);
-      case "or":
-        return part.filters.some(holds);
-      case "not":
-        return !holds(part.filter);
-      case "shared":
-        return part.permissions.some((permission) => grants[permission]?.some((one) => part.principals.includes(one)));
-      default:
-        value ??= JSON.parse(body) as JsonObject;
-        return matches(part, { id, revision, value, owner });
-    }
-  };
-  return holds(filter);
+function satisfies(filter: Filter, { id, revision, owner, body }: StoredObject, permissions: Permissions): boolean {
+  return matches(filter, { id, revision, owner, permissions, value: JSON.parse(body) as JsonObject });
 }
 
 /** True where the filter asks for the object's own permission entries. */

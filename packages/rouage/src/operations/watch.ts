@@ -5,6 +5,7 @@
 import { ServiceError } from "../errors.ts";
 import type { ListKey } from "../storage/keys.ts";
 import type { OperationContext } from "./context.ts";
+import { assertKept } from "./history.ts";
 import type { Locate } from "./locate.ts";
 import type { LogHub } from "./log-hub.ts";
 import type { ResourceOperations, Target } from "./operations.ts";
@@ -45,10 +46,10 @@ export function watchOf(parts: WatchParts): ResourceOperations["watch"] {
     const wanted = { ...(filter === undefined ? {} : { filter }), ...(fields === undefined ? {} : { fields }) };
     visibility.assertQueryable(wanted, current.principal);
     const { since } = request;
-    if (since !== undefined && since > 0) await assertKept(list, since);
+    if (since !== undefined) await assertKept(storage, list, since);
 
     const look = async () => {
-      const scope = await scopeOf(plan, current, list);
+      const scope = await scopeOf(plan, current.principal, list);
       return viewOf({ storage, visibility, principal: current.principal, list, scope, wanted, rendered });
     };
 
@@ -74,6 +75,7 @@ export function watchOf(parts: WatchParts): ResourceOperations["watch"] {
     yield { kind: "open", revision: watching.revision };
     if (since !== undefined) yield* catchUp(storage, watching, renew);
     if (context.signal.aborted) return;
+    watching.revision = Math.max(watching.revision, revision);
     yield { kind: "ready", revision: watching.revision };
 
     const subscription = hub.join(list, watching.position);
@@ -84,7 +86,6 @@ export function watchOf(parts: WatchParts): ResourceOperations["watch"] {
         if (next === "overflow") throw new ServiceError("unavailable", { message: "The reader is too slow." });
         if (next === "idle") {
           await renew();
-          await admit(current, target);
           yield { kind: "idle" };
           continue;
         }
@@ -96,12 +97,4 @@ export function watchOf(parts: WatchParts): ResourceOperations["watch"] {
       subscription.close();
     }
   };
-
-  async function assertKept(list: ListKey, since: number): Promise<void> {
-    if (since < (await storage.purgedBefore(list))) throw historyPurged();
-  }
-}
-
-function historyPurged(): ServiceError {
-  return new ServiceError("gone");
 }

@@ -133,6 +133,14 @@ export const settingsSchema = Type.Object({
   }),
   body_limit: Type.Integer({ minimum: 0, default: 1_048_576, description: "Largest request body, in bytes." }),
   body_depth: Type.Integer({ minimum: 1, default: 64, description: "Deepest nesting of a JSON body." }),
+  batch_max_requests: Type.Integer({ minimum: 1, default: 25, description: "Most requests in one batch." }),
+  batch_max_bytes: Type.Optional(
+    Type.Integer({
+      minimum: 1,
+      description:
+        "Largest body of a batch, in bytes; each request inside is bounded by `body_limit` as well. Without it, four times `body_limit`.",
+    }),
+  ),
   header_limit: Type.Integer({
     minimum: 1024,
     maximum: 1_048_576,
@@ -187,6 +195,25 @@ export const settingsSchema = Type.Object({
       description:
         "How long tombstones are kept, where their resource says nothing else; clients that were away for longer are told to start afresh. Without it, for ever.",
     }),
+  ),
+  webhooks: Type.Array(
+    Type.Object(
+      {
+        name: Type.String({ pattern: "^[a-z0-9]+(-[a-z0-9]+)*$", maxLength: 100 }),
+        url: Type.String({ pattern: "^https?://[^@\\s]+$" }),
+        secret: Type.Optional(Type.Union([Type.String(), Type.Array(Type.String())])),
+        secret_file: Type.Optional(Type.String({ minLength: 1 })),
+        resources: Type.Optional(Type.Array(Type.String())),
+        actions: Type.Optional(Type.Array(Type.Enum(["create", "update", "delete"]))),
+        attempts: Type.Optional(Type.Integer({ minimum: 1, maximum: 1000 })),
+      },
+      { additionalProperties: false },
+    ),
+    {
+      default: [],
+      description:
+        "Receivers that are told of every change by signed requests: objects of `name`, `url`, `secret` or `secret_file`, and perhaps `resources`, `actions`, `attempts`; in the environment as JSON. See [Events](events.md#webhooks).",
+    },
   ),
   shed_event_loop_delay_ms: Type.Number({
     minimum: 0,

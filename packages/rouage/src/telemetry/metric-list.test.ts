@@ -52,7 +52,11 @@ test("the list has every metric that a complete service makes, as it makes it, a
   }).start({
     log: silentLogger,
     metrics,
-    settings: { storage: `sqlite:${join(folder, "kittens.db")}`, statsd_url: "udp://127.0.0.1:9" },
+    settings: {
+      storage: `sqlite:${join(folder, "kittens.db")}`,
+      statsd_url: "udp://127.0.0.1:9",
+      webhooks: [{ name: "audit", url: "http://127.0.0.1:9/", secret: `whsec_${"A".repeat(32)}` }],
+    },
   });
   t.after(() => running.stop());
   const made = new Map<string, string>();

@@ -172,6 +172,41 @@ export const metricList: readonly MetricDefinition[] = [
     otlp: "rouage.cache.evictions",
   },
 
+  // Change streams and webhooks.
+  {
+    name: "streams_open",
+    type: "gauge",
+    unit: "{stream}",
+    labels: [],
+    help: "Change streams that are open",
+    otlp: "rouage.streams.open",
+    additive: true,
+  },
+  {
+    name: "stream_events_total",
+    type: "counter",
+    unit: "{event}",
+    labels: [],
+    help: "Changes sent to change streams",
+    otlp: "rouage.stream.events",
+  },
+  {
+    name: "stream_ends_total",
+    type: "counter",
+    unit: "{stream}",
+    labels: ["reason"],
+    help: "Change streams by why they ended: client (gone), slow (reads too slowly), refused (access or credentials ended), drained, failed",
+    otlp: "rouage.stream.ends",
+  },
+  {
+    name: "webhook_deliveries_total",
+    type: "counter",
+    unit: "{request}",
+    labels: ["webhook", "outcome"],
+    help: "Webhook requests by what became of them: delivered, failed (a try), gone (the receiver wants no more)",
+    otlp: "rouage.webhook.deliveries",
+  },
+
   // Consumers of a log.
   {
     name: "consumer_entries_total",
