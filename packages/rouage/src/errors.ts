@@ -86,6 +86,13 @@ export const errorTable = {
     message: "The service you are trying to connect no longer exists at this location.",
     retry: false,
   },
+  "history-purged": {
+    status: 410,
+    errno: 204,
+    title: "Gone",
+    message: "Deletions since then are no longer known. Forget what you have and read the list from the start.",
+    retry: false,
+  },
 
   // The request is understood and refused
   "method-not-allowed": {
@@ -115,6 +122,27 @@ export const errorTable = {
     title: "Conflict",
     message: "Integrity constraint violated, please retry.",
     retry: true,
+  },
+  "failed-dependency": {
+    status: 424,
+    errno: 123,
+    title: "Failed Dependency",
+    message: "The batch is atomic, and another of its requests failed.",
+    retry: false,
+  },
+  "key-in-use": {
+    status: 409,
+    errno: 124,
+    title: "Conflict",
+    message: "A request with this Idempotency-Key is still being answered.",
+    retry: true,
+  },
+  "key-reused": {
+    status: 422,
+    errno: 125,
+    title: "Unprocessable Content",
+    message: "This Idempotency-Key was used for another request.",
+    retry: false,
   },
   "too-many-requests": {
     status: 429,

@@ -2,6 +2,7 @@
 import type { JsonObject } from "../json.ts";
 import type { Hooks, Resource } from "../resource-declaration.ts";
 import type { Plugin, ServiceContext } from "../service-declaration.ts";
+import type { Permissions } from "../storage/permissions.ts";
 
 interface Named {
   /** Plugin that gave them; undefined: the resource's own. */
@@ -50,8 +51,14 @@ function chained(resource: string, all: readonly Named[]): Hooks<JsonObject> {
 function beforeOf(all: readonly Named[]): NonNullable<Hooks<JsonObject>["before"]> {
   return async (write, context) => {
     let replacement: JsonObject | undefined;
+    let { permissions } = write;
+    const setPermissions = (next: Permissions): void => {
+      write.setPermissions(next);
+      if (permissions !== undefined) permissions = { ...permissions, next };
+    };
     for (const { hooks } of all) {
-      const seen = replacement === undefined ? write : { ...write, next: replacement };
+      const next = replacement ?? write.next;
+      const seen = { ...write, next, setPermissions, ...(permissions !== undefined && { permissions }) };
       const returned = await hooks.before?.(seen, context);
       if (returned !== undefined && write.action !== "delete") replacement = returned;
     }

@@ -18,6 +18,7 @@ import {
 import { refusal } from "./access.ts";
 import type { Cascade } from "./cascade.ts";
 import type { OperationContext } from "./context.ts";
+import { assertKept, sinceOf } from "./history.ts";
 import type { Locate } from "./locate.ts";
 import type { Maybe } from "./maybe.ts";
 import type { ListOptions, ListRequest, ResourceOperations } from "./operations.ts";
@@ -105,7 +106,7 @@ export function listsOf(parts: ListParts): Pick<ResourceOperations, "list" | "de
       if (verdict === "failed") throw preconditionFailed(revision);
       if (verdict === "not-modified") return { kind: "not-modified", revision };
 
-      const { sort, limit, after, tombstones, fields, total, countOnly, query } = complete(
+      const { sort, limit, after, tombstones, fields, total, countOnly, query, filter } = complete(
         request,
         principal,
         isOpen,
@@ -119,6 +120,9 @@ export function listsOf(parts: ListParts): Pick<ResourceOperations, "list" | "de
         ...(after === undefined ? {} : { after }),
         ...(tombstones === undefined ? {} : { tombstones }),
       });
+      // Behind the page: what is purged while it was read counts.
+      const since = tombstones === true ? sinceOf(filter) : undefined;
+      if (since !== undefined) await assertKept(storage, key, since);
       return {
         kind: "page",
         revision,

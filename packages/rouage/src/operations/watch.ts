@@ -3,7 +3,6 @@
  * list and goes on from the log, without gap or duplicate. Knows no wire format: change streams and subscriptions are made of it.
  */
 import { ServiceError } from "../errors.ts";
-import type { ListKey } from "../storage/keys.ts";
 import type { OperationContext } from "./context.ts";
 import { assertKept } from "./history.ts";
 import type { Locate } from "./locate.ts";
