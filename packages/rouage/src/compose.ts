@@ -117,6 +117,11 @@ export function compose(options: ComposeOptions): Door {
     },
     openapi,
     eventLoopDelay: monitor.delayMs,
+    door: (request) => handle(request),
+    neighbour: (url) => {
+      const place = table.find(url);
+      return place === "internal" ? undefined : place;
+    },
   });
   const table = createDoorTable(services, face.paths, prefix);
 

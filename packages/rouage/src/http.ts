@@ -22,6 +22,8 @@ export interface HttpRequest {
   readonly signal: AbortSignal;
   /** Aborts `signal`. Absent: others own it, and who has to end the request makes a signal of its own. */
   abort?(reason: unknown): void;
+  /** The batch that this request is part of, for the face that made it; absent for all others. Whoever passes a request on keeps it. */
+  readonly partOf?: object;
 }
 
 export type HttpBody = string | Uint8Array | ReadableStream<Uint8Array> | undefined;

@@ -5,6 +5,7 @@ import type { OperationContext } from "../../operations/context.ts";
 import { continueTrace, type TraceContext } from "../../operations/trace.ts";
 import { anonymous, type Principal } from "../../principal.ts";
 import type { Logger, LogLevel } from "../../telemetry/log.ts";
+import type { Part } from "../batch/part.ts";
 import type { Negotiated } from "./accept.ts";
 import type { Notice } from "./alerts.ts";
 import { requestIdOf, traceIdOf } from "./correlation.ts";
@@ -49,6 +50,10 @@ export class Exchange implements OperationContext {
   reading = false;
   /** A slot of the concurrency limit is held. */
   admitted = false;
+  /** What it shares with the batch around it. */
+  part: Part | undefined;
+  /** Number of requests in it, where it is a batch. */
+  batchSize: number | undefined;
   #expiry: AbortController | undefined;
   #signal: AbortSignal | undefined;
   #expired: unknown;
@@ -67,7 +72,8 @@ export class Exchange implements OperationContext {
   /** Aborts when the client is gone or the deadline has passed. Made when first asked for. */
   get signal(): AbortSignal {
     // Where the request can be ended its own signal is enough: `AbortSignal.any` would cost a tenth of a write.
-    if (this.request.abort !== undefined) return this.request.signal;
+    // What is part of a batch ends with the batch.
+    if (this.request.abort !== undefined || this.part !== undefined) return this.request.signal;
     if (this.#signal === undefined) {
       this.#expiry = new AbortController();
       if (this.#expired !== undefined) this.#expiry.abort(this.#expired);

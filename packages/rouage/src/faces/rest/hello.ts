@@ -38,7 +38,7 @@ export function helloView(options: HelloOptions): (exchange: Exchange) => Promis
   };
   const offered = {
     config: options.config ?? null,
-    settings: { readonly: settings.readonly, ...hello.settings },
+    settings: { batch_max_requests: settings.batch_max_requests, readonly: settings.readonly, ...hello.settings },
     capabilities: options.capabilities,
     eos: settings.eos,
   };

@@ -14,7 +14,7 @@ export function requestSummaries(log: Logger, clock: Clock, service: string): Re
   const quoted = quoter();
   const name = JSON.stringify(service);
 
-  function asText(exchange: Exchange, status: number, milliseconds: number, level: string): string {
+  function asText(exchange: Exchange, status: number, milliseconds: number, level: string, message: string): string {
     const { request, endpoint, principal, search, traceId, errno } = exchange;
     let line = `{"level":"${level}","time":${clock.now()},"name":${name},"method":${JSON.stringify(request.method)},"path":${JSON.stringify(exchange.shownPath ?? exchange.path)}`;
     if (endpoint !== undefined) line += `,"handler":${quoted(endpoint.name)}`;
@@ -22,6 +22,7 @@ export function requestSummaries(log: Logger, clock: Clock, service: string): Re
     line += `,"code":${status}`;
     if (errno !== undefined) line += `,"errno":${errno}`;
     line += `,"t":${rounded(milliseconds)},"rid":"${exchange.requestId}"`;
+    if (exchange.batchSize !== undefined) line += `,"batch_size":${exchange.batchSize}`;
     if (traceId !== undefined) line += `,"trace":"${traceId}"`;
     if (principal.id !== undefined) line += `,"uid":${JSON.stringify(principal.id)}`;
     if (principal.policy !== undefined) line += `,"authn":${quoted(principal.policy)}`;
@@ -33,14 +34,14 @@ export function requestSummaries(log: Logger, clock: Clock, service: string): Re
   }
 
   return (exchange, status, milliseconds) => {
-    const level = exchange.endpoint?.operational === true ? "debug" : "info";
+    const isPart = exchange.part !== undefined;
+    const level = isPart || exchange.endpoint?.operational === true ? "debug" : "info";
     if (log.writes?.(level) === false) return;
-    if (log.line !== undefined) log.line(asText(exchange, status, milliseconds, level));
+    const message = isPart ? "subrequest.summary" : "request.summary";
+    if (log.line !== undefined) log.line(asText(exchange, status, milliseconds, level, message));
     else log[level](asFields(exchange, status, milliseconds), message);
   };
 }
-
-const message = "request.summary";
 
 function asFields(exchange: Exchange, status: number, milliseconds: number): object {
   const { request, endpoint, principal, search } = exchange;
@@ -53,6 +54,7 @@ function asFields(exchange: Exchange, status: number, milliseconds: number): obj
     errno: exchange.errno,
     t: rounded(milliseconds),
     rid: exchange.requestId,
+    batch_size: exchange.batchSize,
     trace: exchange.traceId,
     uid: principal.id,
     authn: principal.policy,

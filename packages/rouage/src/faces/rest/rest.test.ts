@@ -276,7 +276,7 @@ test("§1.2 the hello view says what the service is, and who is asking", async (
     project_docs: "https://docs.example",
     url: "http://localhost:8888/v1/",
     config: null,
-    settings: { readonly: false },
+    settings: { batch_max_requests: 25, readonly: false },
     capabilities: { schema: { description: "Schemas", url: "https://docs.example" } },
   });
   assert.equal(headers["cache-control"], "no-cache, no-store");

@@ -14,6 +14,9 @@ import type { Route } from "../../route.ts";
 import type { Settings } from "../../settings.ts";
 import type { Logger } from "../../telemetry/log.ts";
 import type { Metrics } from "../../telemetry/metrics.ts";
+import { batchEndpoint, type Neighbour } from "../batch/batch-endpoint.ts";
+import type { Part, Parts } from "../batch/part.ts";
+import { notInBatch } from "../batch/sub-response.ts";
 import { withStream } from "../stream/stream-endpoint.ts";
 import { createStreams } from "../stream/streams.ts";
 import { createNegotiator } from "./accept.ts";
@@ -58,6 +61,12 @@ export interface RestFaceParts {
   heartbeat(): Promise<{ readonly ok: boolean; readonly body: object }>;
   /** The OpenAPI document; asked for once. */
   openapi(): object;
+  /** Runs `work` so that what it writes is taken back when it rejects, for batches; absent: there is nothing to take back. */
+  transaction?<T>(work: () => Promise<T>): Promise<T>;
+  /** The whole door, interceptors included: where the requests of a batch go. Default: this face. */
+  door?(request: HttpRequest): Promise<HttpResponse>;
+  /** Behind one door: who else serves a URL. */
+  neighbour?(url: string): Neighbour | undefined;
   /** One-time words of plural DELETE; default: in memory. */
   readonly nonces?: Nonces;
   /** Current event-loop delay in milliseconds, for load shedding; default: none is known. */
@@ -116,7 +125,20 @@ export function createRestFace(parts: RestFaceParts): RestFace {
   const deadlineMs = settings.request_timeout_seconds * 1000;
 
   const rates = createRateLimits({ cache: parts.cache, clock, log, everywhere: settings.rate_limit });
+  const batches: Parts = new WeakMap();
+
   const endpoints = withoutVacant([
+    batchEndpoint({
+      settings,
+      prefix,
+      identify,
+      handle: parts.door ?? handle,
+      transaction: parts.transaction,
+      neighbour: parts.neighbour,
+      exists: (path) => router.all(path).size > 0,
+      renderError: (error, { negotiated }) => renderError(error, negotiated.problem, rendering),
+      known: batches,
+    }),
     ...builtinEndpoints({ ...parts, prefix, httpDate }).map((endpoint) => rates.limited(endpoint)),
     ...parts.resources.flatMap(({ resource, operations }) =>
       withStream(
@@ -166,8 +188,10 @@ export function createRestFace(parts: RestFaceParts): RestFace {
     let exchange: Exchange | undefined;
     try {
       exchange = new Exchange(request, clock, log, negotiate(request.header("accept")));
+      if (request.partOf !== undefined) exchange.part = batches.get(request.partOf);
       const answer = dispatch(exchange);
-      if (answer instanceof Promise) return settle(exchange, answer);
+      if (answer instanceof Promise)
+        return exchange.part === undefined ? settle(exchange, answer) : settlePart(exchange, answer);
       return Promise.resolve(finish(exchange, answer));
     } catch (error) {
       return Promise.resolve(exchange === undefined ? lastResort(error) : finish(exchange, failure(exchange, error)));
@@ -194,7 +218,9 @@ export function createRestFace(parts: RestFaceParts): RestFace {
     const endpoint = (exchange.negotiated.stream ? match.value.stream : undefined) ?? match.value;
     exchange.endpoint = endpoint;
     exchange.shownPath = endpoint.secretPath ? endpoint.path : undefined;
-    if (!endpoint.operational) {
+    const { part } = exchange;
+    if (part !== undefined && endpoint !== match.value) throw notInBatch("text/event-stream");
+    if (!endpoint.operational && part === undefined) {
       alerts.refuseWhenOver(clock);
       const refused = endpoint.ownLimit ? limits.shed(endpoint.important) : limits.enter(endpoint.important);
       if (refused !== undefined) throw refused;
@@ -206,7 +232,8 @@ export function createRestFace(parts: RestFaceParts): RestFace {
     }
     if (endpoint.jsonOnly && !exchange.negotiated.json) throw notAcceptable();
     if (!endpoint.identify) return endpoint.run(exchange, match.params);
-    const principal = (endpoint.lenient ? identifyIfValid : identify)(request);
+    const principal =
+      part === undefined ? (endpoint.lenient ? identifyIfValid : identify)(request) : part.identify(endpoint.lenient);
     if (principal instanceof Promise)
       return principal.then((known) => {
         exchange.principal = known;
@@ -262,6 +289,14 @@ export function createRestFace(parts: RestFaceParts): RestFace {
     });
   }
 
+  /** What is part of a batch has the batch's deadline. */
+  function settlePart(exchange: Exchange, pending: Promise<Answer>): Promise<HttpResponse> {
+    return pending.then(
+      (answer) => finish(exchange, answer),
+      (error) => finish(exchange, failure(exchange, error)),
+    );
+  }
+
   /** Turns whatever was thrown into an answer; what a client may not see goes to the log. */
   function failure(exchange: Exchange, thrown: unknown): Answer {
     try {
@@ -302,6 +337,7 @@ export function createRestFace(parts: RestFaceParts): RestFace {
   /** Adds what every response carries, writes the log line and the metrics. */
   function finished(exchange: Exchange, answer: Answer): HttpResponse {
     const { request, endpoint } = exchange;
+    if (exchange.part !== undefined) return finishedPart(exchange, exchange.part, answer);
     const headers: Record<string, string | readonly string[]> = {
       ...standardHeaders[endpoint === undefined ? "other" : endpoint.kind],
       ...answer.headers,
@@ -327,6 +363,21 @@ export function createRestFace(parts: RestFaceParts): RestFace {
         : { status: answer.status, headers, body: answer.body };
     withoutBody(headers, answer.body);
     return { status: answer.status, headers };
+  }
+
+  /** What every response carries is said once, by the batch. */
+  function finishedPart(exchange: Exchange, part: Part, answer: Answer): HttpResponse {
+    const { endpoint } = exchange;
+    const headers: Record<string, string | readonly string[]> = { ...answer.headers };
+    alerts.announce(headers, clock, endpoint?.notice, exchange.deprecation);
+    if (exchange.further !== undefined) addHeaders(headers, exchange.further);
+    const milliseconds = performance.now() - exchange.startedAt;
+    (endpoint?.metrics ?? unmatchedMetrics)?.record(answer.status, milliseconds / 1000);
+    summarise(exchange, answer.status, milliseconds);
+    const response = { status: answer.status, headers, body: answer.body };
+    // Errors and resources are written here; what routes answer is not.
+    if (exchange.errno !== undefined || (endpoint !== undefined && endpoint.kind !== "other")) part.vouched = response;
+    return response;
   }
 
   /** Something failed where nothing can: the request could not be read, or the answer not be finished. */

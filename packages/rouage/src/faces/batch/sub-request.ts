@@ -1,0 +1,88 @@
+/** Requests inside a batch as plain requests: what they inherit from the batch, and what they say themselves. */
+import { ServiceError } from "../../errors.ts";
+import type { HttpRequest } from "../../http.ts";
+import { jsonType } from "../rest/body.ts";
+import type { BatchItem } from "./payload.ts";
+
+/** What every request of one batch inherits. */
+export interface Inheritance {
+  readonly request: HttpRequest;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly signal: AbortSignal;
+}
+
+/** The headers of the batch that hold for its requests as well: not those about its own body, connection or state of things. */
+export function inheritance(request: HttpRequest, requestId: string, signal: AbortSignal): Inheritance {
+  const kept = Object.entries(request.headers()).filter(([name]) => !ownOfBatch.has(name) && !name.startsWith("if-"));
+  return { request, headers: { ...Object.fromEntries(kept), "x-request-id": requestId }, signal };
+}
+
+const ownOfBatch: ReadonlySet<string> = new Set([
+  ...[
+    "content-length",
+    "content-type",
+    "content-encoding",
+    "content-language",
+    "content-location",
+    "transfer-encoding",
+  ],
+  ...["connection", "keep-alive", "upgrade", "te", "trailer", "expect", "range", "idempotency-key"],
+]);
+
+/** Never a request's own to say: they belong to the connection. */
+const notSettable: ReadonlySet<string> = new Set([
+  ...["content-length", "transfer-encoding", "connection", "keep-alive", "upgrade", "te", "trailer", "expect"],
+  ...["host", "forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip"],
+  ...["x-request-id", "traceparent", "tracestate"],
+]);
+
+export function subRequest(
+  { method, headers: own, body }: BatchItem,
+  url: string,
+  { request, headers: inherited, signal }: Inheritance,
+  partOf: object,
+): HttpRequest {
+  const bytes = body === undefined ? empty : encoder.encode(JSON.stringify(body));
+  const headers: Record<string, string> = { ...inherited, "content-type": jsonType };
+  for (const [name, value] of Object.entries(own)) if (!notSettable.has(name)) headers[name] = value;
+  headers["content-length"] = String(bytes.length);
+  return {
+    method,
+    url,
+    origin: request.origin,
+    header: (name) => (Object.hasOwn(headers, name) ? headers[name] : undefined),
+    headers: () => headers,
+    body: async (limit) => {
+      if (bytes.length > limit) throw new ServiceError("body-too-large");
+      return bytes;
+    },
+    peer: request.peer,
+    signal,
+    partOf,
+  };
+}
+
+/** What an authentication policy may look at beside the headers of the batch; equal texts stand for equal callers. */
+export function credentialsOf({ method, headers }: BatchItem, url: string): string {
+  const own = Object.entries(headers).filter(([name]) => !saysNothing.has(name) && !notSettable.has(name));
+  const question = url.indexOf("?");
+  if (own.length === 0 && question === -1) return "";
+  return JSON.stringify([method, question === -1 ? "" : url.slice(question), own.sort(byName)]);
+}
+
+function byName([a]: readonly [string, string], [b]: readonly [string, string]): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}
+
+/** Headers that say nothing about who calls. */
+const saysNothing: ReadonlySet<string> = new Set([
+  ...["accept", "accept-language", "content-type", "if-match", "if-none-match", "response-behavior", "idempotency-key"],
+]);
+
+/** As a URL has it: what a client wrote in plain letters is percent-encoded. */
+export function encodedPath(path: string): string {
+  return path.replaceAll(/[^!-~]+/g, encodeURIComponent);
+}
+
+const encoder = new TextEncoder();
+const empty = new Uint8Array();
