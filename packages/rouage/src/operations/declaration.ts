@@ -203,18 +203,6 @@ function* optionProblems({ id, pageSize, disabled = [], ...rest }: ResourceOptio
 }
 
 const knownOptions: ReadonlySet<string> = new Set([
-  ...[
-    "schema",
-    "path",
-    "parent",
-    "perUser",
-    "singleton",
-    "access",
-    "sharing",
-    "fieldAccess",
-    "computed",
-    "hooks",
-    "unique",
-  ],
-  ...["indexes", "unknownFields", "logBodies", "cacheSeconds", "description", "sharing", "rateLimit", "retention"],
+  ...["schema", "path", "parent", "perUser", "singleton", "access", "sharing", "fieldAccess", "computed", "hooks"],
+  ...["unique", "indexes", "unknownFields", "logBodies", "cacheSeconds", "description", "rateLimit", "retention"],
 ]);

@@ -120,7 +120,7 @@ export function writerOf(plan: Plan, visibility: Visibility, input: Input): Writ
         parent: key.parent,
         previous: live === undefined ? undefined : objectOf(live),
         next: prepared.next,
-        ...(entries === undefined ? {} : { permissions: entries }),
+        ...(entries === undefined ? {} : { permissions: { previous: entries.previous, next: entries.next } }),
       });
       const { replacement, changes } = hooked;
       const { body, next } = replacement === undefined ? prepared : input.accept(replacement, prepared.next, key.id);
