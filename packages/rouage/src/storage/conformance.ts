@@ -11,8 +11,10 @@ import { lifeTests } from "./conformance/life.ts";
 import { logTests } from "./conformance/log.ts";
 import { oracleTests } from "./conformance/oracle.ts";
 import { pageTests } from "./conformance/pages.ts";
+import { permissionTests } from "./conformance/permissions.ts";
 import { revisionTests } from "./conformance/revisions.ts";
 import { tombstoneTests } from "./conformance/tombstones.ts";
+import { transactionTests } from "./conformance/transactions.ts";
 import { uniqueTests } from "./conformance/unique.ts";
 import { wholeTests } from "./conformance/whole.ts";
 
@@ -29,6 +31,8 @@ export function storageConformance(name: string, open: ConformanceSubject): void
     describe("filters", () => filterTests(open));
     describe("sorts and pages", () => pageTests(open));
     describe("log", () => logTests(open));
+    describe("permissions and groups", () => permissionTests(open));
+    describe("transactions", () => transactionTests(open));
     describe("erasure", () => eraseTests(open));
     describe("the whole store", () => wholeTests(open));
     describe("against an oracle", () => oracleTests(open));

@@ -2,6 +2,7 @@
 export { checkChanges } from "./check-changes.ts";
 export { canonicalJson, compareValues, fieldValue, matches, typeRank, uniqueValue } from "./evaluate.ts";
 export type { FieldPath, Filter, Sort, SortValue } from "./filter.ts";
+export { normalPermissions } from "./normal-permissions.ts";
 export { type OpenStorageOptions, openStorage } from "./open.ts";
 export type { PermissionReader, Permissions, ReachableObject, ReachableQuery } from "./permissions.ts";
 export { nextRevision, type RevisionQuestion } from "./revision.ts";

@@ -2,8 +2,9 @@
  * Transactions: through a connection of their own, so that others go on reading what is committed. They run one after the other,
  * taking turns with the groups of other writes; those that wait for the same turn share its COMMIT, each in a savepoint.
  */
+import { AsyncLocalStorage } from "node:async_hooks";
 import type { Logger } from "../../telemetry/log.ts";
-import { ambient, answer, type Task } from "../ambient.ts";
+import { ambient, answer, type Ended, type Task } from "../ambient.ts";
 import { busyCode, isBackendError, resultCode, translated, unavailable } from "./database.ts";
 import type { GroupCommit } from "./group-commit.ts";
 import type { Session } from "./session.ts";
@@ -73,6 +74,7 @@ export function transactions({
 
   async function turnsUntilEmpty(): Promise<void> {
     while (queue.length > 0) for (const settle of await pause(turn)) settle();
+    running = undefined;
   }
 
   /** Answers what is to be done when the turn is over. */
@@ -117,7 +119,9 @@ export function transactions({
     }
   }
 
-  function enqueue<T>(work: () => Promise<T>): Promise<T> {
+  function enqueue<T>(work: () => Promise<T>): Promise<Ended<T>> {
+    // Whoever begins a turn runs the work of all: each in the asynchronous context of its own caller.
+    const inContext = AsyncLocalStorage.snapshot();
     return new Promise((resolve, reject) => {
       queue.push({
         reject,
@@ -126,17 +130,16 @@ export function transactions({
           const { connection, prepare } = session.database;
           prepare("SAVEPOINT entire").run();
           const own: Own = { session };
-          const ended = await context.during(own, work);
-          if (!connection.isTransaction) throw own.failure ?? new Error("the backend took the transaction back");
-          const failed = own.failure !== undefined && ended.outcome.status === "fulfilled";
-          if (failed || ended.outcome.status === "rejected") prepare("ROLLBACK TO entire").run();
+          const ended = await inContext(() => context.during(own, work));
+          const { failure } = own;
+          if (!connection.isTransaction) throw failure ?? new Error("the backend took the transaction back");
+          if (failure !== undefined || ended.outcome.status === "rejected") prepare("ROLLBACK TO entire").run();
           prepare("RELEASE entire").run();
-          return () => (failed ? reject(unavailable(own.failure)) : resolve(answer(ended, log)));
+          if (failure !== undefined && ended.outcome.status === "fulfilled") return () => reject(unavailable(failure));
+          return () => resolve(ended);
         },
       });
-      running ??= turnsUntilEmpty().finally(() => {
-        running = undefined;
-      });
+      running ??= turnsUntilEmpty();
     });
   }
 
@@ -146,7 +149,7 @@ export function transactions({
     async run(work) {
       if (current() !== undefined) return work();
       if (closed) throw unavailable(new Error("the storage is closed"));
-      return enqueue(work);
+      return answer(await enqueue(work), log);
     },
     step({ database: { connection, prepare } }, work) {
       prepare("SAVEPOINT step").run();
