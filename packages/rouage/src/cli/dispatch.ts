@@ -1,4 +1,5 @@
 /** Finds the command that the arguments name, and says in one or two lines what is wrong where something is. */
+import { applicationOf, runApplication } from "./application.ts";
 import { client } from "./client.ts";
 import type { Command, Environment } from "./command.ts";
 import { helpText } from "./help.ts";
@@ -14,6 +15,8 @@ const commands: Readonly<Record<string, Command>> = { start, dev, openapi, clien
 
 export async function dispatch(args: readonly string[], environment: Environment): Promise<number> {
   const [name, ...rest] = args;
+  const application = name === undefined || Object.hasOwn(commands, name) ? undefined : applicationOf(name);
+  if (application !== undefined) return runApplication(application, rest, environment);
   if (name === undefined || name === "help" || args.includes("--help") || args.includes("-h")) {
     process.stdout.write(helpText());
     return name === undefined ? exits.usage : exits.done;
@@ -21,7 +24,9 @@ export async function dispatch(args: readonly string[], environment: Environment
   const command = Object.hasOwn(commands, name) ? commands[name] : undefined;
   try {
     if (command === undefined)
-      throw new UsageError(`there is no command ${name}; the commands are ${Object.keys(commands).join(", ")}`);
+      throw new UsageError(
+        `there is no command ${name}, and no package ${name}-app is installed here; the commands are ${Object.keys(commands).join(", ")}`,
+      );
     await command(rest, environment);
     return exits.done;
   } catch (error) {

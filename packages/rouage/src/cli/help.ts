@@ -17,6 +17,7 @@ Commands:
   rouage keys init              make a key file: --dir FOLDER --purpose NAME [--kind EdDSA|ES256|secret]
   rouage keys rotate            add a new active key: --dir FOLDER --purpose NAME [--keep SECONDS]
   rouage keys list              show the keys of a folder: --dir FOLDER
+  rouage NAME …                 run an application that is installed as the package NAME-app, with its own arguments
 
 Options:
   --config FILE                 read settings from a TOML or JSON file (start, dev, openapi, client)

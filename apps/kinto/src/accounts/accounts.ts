@@ -1,0 +1,79 @@
+/** The plugin `accounts`: the resource, and the policy that recognises its people. */
+import type { OperationContext, ServiceContext } from "rouage";
+import { type AccountsPolicy, accountsAuth, passwords as createPasswords, randomSecret } from "rouage/auth";
+import type { KintoPlugin } from "../plugins/kinto-plugin.ts";
+import { accountResource } from "./account-resource.ts";
+import { accountPolicy, basicPolicy, readAccountSettings } from "./account-settings.ts";
+import { pepperKeys } from "./pepper.ts";
+
+export const accounts: KintoPlugin = {
+  includes: ["kinto.plugins.accounts"],
+
+  create({ reader, settings }) {
+    const own = readAccountSettings(reader, settings);
+    const passwords = createPasswords({
+      pepper: pepperKeys(own.pepper),
+      minLength: own.passwordMinLength,
+      // With the protocol's freedom of short passwords goes that of common ones.
+      ...(own.passwordMinLength < 8 && { blocklist: new Set<string>() }),
+    });
+    const listed = settings.policies.findIndex(({ use }) => accountPolicy.test(use));
+    const name = settings.policies[listed]?.name ?? "account";
+    const isLast = !settings.policies.slice(listed + 1).some(({ use }) => basicPolicy.test(use));
+    let service: ServiceContext | undefined;
+    let policy: AccountsPolicy | undefined;
+
+    async function isAdmin({ principal }: OperationContext): Promise<boolean> {
+      const names = (await service?.principalsOf(principal)) ?? [];
+      return names.some((one) => own.admins.includes(one));
+    }
+
+    async function verify({ storage }: ServiceContext, user: string, password: string): Promise<boolean | undefined> {
+      const found = await storage.get({ resource: "account", parent: "", id: user });
+      if (found?.kind === "object") return passwords.verify(password, JSON.parse(found.body).password);
+      // With nobody else to take them, an unknown name must cost what a known one does.
+      return isLast ? passwords.verify(password, undefined) : undefined;
+    }
+
+    return {
+      plugin: {
+        name: "accounts",
+        resources: [
+          accountResource({
+            settings: own,
+            passwords,
+            prefix: `${name}:`,
+            isAdmin,
+            changed: async (account) => policy?.forget(account),
+          }),
+        ],
+        capabilities: {
+          accounts: {
+            description: "Manage user accounts.",
+            url: "https://kinto.readthedocs.io/en/latest/api/1.x/accounts.html",
+          },
+        },
+        hooks: (context) => {
+          service = context;
+          return {};
+        },
+      },
+      policies: [
+        {
+          uses: accountPolicy,
+          make: (policyName) => (context) => {
+            policy = accountsAuth({
+              name: policyName,
+              // What it keys lives as long as the cache of this process.
+              secret: randomSecret(),
+              cache: context.cache,
+              cacheSeconds: own.cacheSeconds,
+              verify: (user, password) => verify(context, user, password),
+            });
+            return policy;
+          },
+        },
+      ],
+    };
+  },
+};

@@ -1,0 +1,69 @@
+/** The command line of the application: serves it, or creates a user and ends. */
+import { parseArgs } from "node:util";
+import { SettingsError } from "rouage";
+import { run } from "rouage/runtime/node";
+import { createUser } from "./accounts/create-user.ts";
+import { startKinto } from "./app.ts";
+import { help } from "./help.ts";
+import { loadSettings } from "./settings/load.ts";
+import { version } from "./version.ts";
+
+/** Answers the exit code; 0 as well while the service goes on running. */
+export async function main(
+  args: readonly string[],
+  environment: Readonly<Record<string, string | undefined>>,
+): Promise<number> {
+  try {
+    const { values, positionals } = parseArgs({ args: [...args], options, allowPositionals: true });
+    if (values.help === true) return print(help);
+    if (values.version === true) return print(`${version}\n`);
+    const [first, ...rest] = positionals;
+    const overrides = { host: values.host, port: values.port };
+    if (first === "create-user") {
+      const source = loadSettings(onlyFile(rest), environment, overrides);
+      return print(
+        await createUser(source, { name: values.username, password: values.password ?? environment.KINTO_PASSWORD }),
+      );
+    }
+    // As in Kinto's own command line.
+    const files = first === "start" ? rest : positionals;
+    await run(await startKinto(loadSettings(values.ini ?? onlyFile(files), environment, overrides)));
+    return 0;
+  } catch (error) {
+    return failed(error);
+  }
+}
+
+const options = {
+  ini: { type: "string" },
+  host: { type: "string" },
+  port: { type: "string" },
+  username: { type: "string", short: "u" },
+  password: { type: "string", short: "p" },
+  help: { type: "boolean", short: "h" },
+  version: { type: "boolean" },
+} as const;
+
+export class UsageError extends Error {
+  override readonly name = "UsageError";
+}
+
+function onlyFile(files: readonly string[]): string | undefined {
+  if (files.length > 1) throw new UsageError(`one file of settings is expected, not ${files.length}`);
+  return files[0];
+}
+
+function print(text: string): number {
+  process.stdout.write(text);
+  return 0;
+}
+
+function failed(error: unknown): number {
+  const isUsage =
+    error instanceof UsageError ||
+    (error instanceof Error && "code" in error && String(error.code).startsWith("ERR_PARSE_ARGS"));
+  const isExpected = isUsage || error instanceof SettingsError;
+  process.stderr.write(`kinto: ${error instanceof Error ? error.message : String(error)}\n`);
+  if (isUsage) process.stderr.write("kinto --help shows what can be said\n");
+  return isExpected ? 2 : 1;
+}

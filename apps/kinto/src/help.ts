@@ -1,0 +1,21 @@
+/** What `--help` says. */
+export const help = `kinto: JSON storage with synchronisation and sharing, over the Kinto protocol
+
+  npm run kinto -- [FILE.ini]                   serve with the settings of an existing Kinto, or without a file with defaults
+  npm run kinto -- create-user [FILE.ini] -u NAME [-p PASSWORD]
+                                                create an account, or give it another password
+
+Options:
+  --host HOST, --port PORT      where to listen; win over everything else
+  --ini FILE                    the file of settings, as Kinto's own command line names it
+  -u, --username NAME           name of the account
+  -p, --password PASSWORD       its password; better in the environment, as KINTO_PASSWORD: other users see command lines
+  -h, --help                    this text
+  --version                     the version
+
+Every setting can be given in the environment: KINTO_ and its name in capitals, dots and dashes as underscores
+(KINTO_PAGINATE_BY=100, KINTO_STORAGE_URL=sqlite:data/kinto.db), or KINTO_…_FILE for a file that holds the value.
+KINTO_INI names the file of settings where none is given.
+
+Exit codes: 0 done or stopped in order, 1 failed, 2 called wrongly or bad settings.
+`;
