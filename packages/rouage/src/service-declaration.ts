@@ -107,7 +107,7 @@ export interface StartOptions {
   readonly settings?: Readonly<Record<string, unknown>>;
   /** Environment to read settings from. Default: none, so that tests are not surprised; the CLI passes `process.env`. */
   readonly environment?: Readonly<Record<string, string | undefined>>;
-  /** TOML or JSON file of settings. Default: the one that `<NAME>_CONFIG` of the environment names. */
+  /** TOML, YAML, INI or JSON file of settings. Default: the one that `<NAME>_CONFIG` of the environment names. */
   readonly file?: string | undefined;
   /** Used when the declaration names no authentication; the CLI's development mode gives one. */
   readonly fallbackAuthentication?: readonly AuthenticationPolicy[];

@@ -81,14 +81,87 @@ describe("sources", () => {
   });
 });
 
+const formats: Readonly<Record<string, string>> = {
+  "app.toml": '# ours\nport = 1\ntitle = "123"\ntags = ["a", "b"]\nlevel = "high"\n',
+  "app.yaml": "# ours\nport: 1\ntitle: '123'\ntags: [a, b]\nlevel: high\n",
+  "app.yml": "port: 1\ntitle: '123'\ntags:\n  - a\n  - b\nlevel: high\n",
+  "app.json": '{"port": 1, "title": "123", "tags": ["a", "b"], "level": "high"}',
+  "app.ini":
+    "[DEFAULT]\nname = 12\n[app:main]\nuse = egg:app\ntitle = %(name)s3\ntags = a, b\nlevel: high\n[server:main]\nport = 1\n",
+  "app.INI": "[logging]\nx = %(y)s\n[app]\nport = 1\ntitle = 123\ntags =\n  a\n  b\nlevel = high\n",
+};
+
+describe("formats", () => {
+  for (const [name, content] of Object.entries(formats))
+    test(`${name} gives the same settings as the others`, (t) => {
+      const expected = { port: 1, title: "123", tags: ["a", "b"], level: "high", secret: undefined };
+      assert.deepEqual(read({ file: file(t, name, content) }), expected);
+    });
+
+  test("every format names the line of what is wrong", (t) => {
+    const wrong: Readonly<Record<string, string>> = {
+      "a.toml": 'title = "x"\nport = "secret"\n[oops]\na = 1\n',
+      "a.yaml": "title: x\nport: secret\noops:\n  a: 1\n",
+      "a.json": '{"title": "x",\n"port": "secret",\n"oops": {"a": 1}}',
+      "a.ini": "[app]\nport = secret\noops = 1\n",
+    };
+    for (const [name, content] of Object.entries(wrong)) {
+      const path = file(t, name, content);
+      assert.deepEqual(problems({ file: path }), [
+        `port | file ${path} line 2 | expected integer from 0 to 65535`,
+        `oops | file ${path} line 3 | unknown setting`,
+      ]);
+    }
+  });
+
+  test("what no parser takes is told with its line, and nothing of it is quoted", (t) => {
+    const broken: Readonly<Record<string, string>> = {
+      "a.toml": "title = 'x'\nport = = pw",
+      "a.yaml": "title: x\n\tpw: - [",
+      "a.json": '{"title": "x",\n "pw" oops}',
+      "a.ini": "[app]\npw",
+    };
+    for (const [name, content] of Object.entries(broken)) {
+      const path = file(t, name, content);
+      const told = problems({ file: path }).join("\n");
+      assert.match(told, /^config \| file .+ line 2 \| /, name);
+      assert.doesNotMatch(told, /pw/);
+    }
+  });
+
+  test("an INI file: keys with dots and dashes, words for booleans, problems of all sections together", (t) => {
+    const own = Type.Object({ log_level: Type.String(), readonly: Type.Boolean(), port: Type.Integer({ default: 1 }) });
+    const at = (content: string) => readSettings(own, { prefix: "MY_APP_", file: file(t, "a.ini", content) });
+    assert.deepEqual(at("[my-app]\nlog.level = info\nreadonly = Yes\n"), {
+      log_level: "info",
+      readonly: true,
+      port: 1,
+    });
+    assert.throws(
+      () => at("[other]\nlog_level = info\n"),
+      /neither a section \[app:main\] nor one of the service's name/,
+    );
+    assert.throws(() => at("[app:main]\nlog-level = %(gone)s\nreadonly = no\n"), /line 2\): log-level: refers to gone/);
+    assert.throws(
+      () => at("[app:main]\nlog-level = x\nport = 2\n[server:main]\nport = 3\nreadonly = maybe\n"),
+      /port is there twice: also in line 3[\s\S]*readonly \(file .+ line 6\): expected boolean/,
+    );
+  });
+
+  test("a YAML file cannot blow itself up by aliases", (t) => {
+    const bomb = `a: &a [x]\n${[..."bcdefghij"].map((name, index) => `${name}: &${name} [${`*${"abcdefghij"[index]},`.repeat(10)}]\n`).join("")}`;
+    assert.match(problems({ file: file(t, "a.yaml", bomb) }).join(), /not valid YAML/);
+  });
+});
+
 describe("problems", () => {
   test("every unknown key and bad value is named at once, with what was expected and what was probably meant", (t) => {
     const path = file(t, "app.toml", "prot = 1\nlevel = 3\n");
     assert.deepEqual(
       problems({ file: path, environment: { APP_PORT: "99999", APP_TITEL: "x" }, options: { tgas: [] } }),
       [
-        `prot | file ${path} | unknown setting; did you mean port?`,
-        `level | file ${path} | expected one of "low", "high"`,
+        `prot | file ${path} line 1 | unknown setting; did you mean port?`,
+        `level | file ${path} line 2 | expected one of "low", "high"`,
         "port | environment APP_PORT | expected integer from 0 to 65535",
         "APP_TITEL | environment | unknown setting; did you mean APP_TITLE?",
         "tgas | options | unknown setting; did you mean tags?",
@@ -99,7 +172,7 @@ describe("problems", () => {
   test("a missing file, a broken file and a value given twice are problems", (t) => {
     const secret = file(t, "secret", "x");
     assert.match(problems({ file: "/nowhere.toml" })[0] ?? "", /no such file/);
-    assert.match(problems({ file: file(t, "a.toml", "port = = 1") })[0] ?? "", /not valid TOML or JSON \(line 1/);
+    assert.match(problems({ file: file(t, "a.toml", "port = = 1") })[0] ?? "", /not valid TOML/);
     assert.match(problems({ file: file(t, "a.json", "[1]") })[0] ?? "", /expected an object/);
     assert.match(problems({ environment: { APP_SECRET: "abc", APP_SECRET_FILE: secret } })[0] ?? "", /given twice/);
     assert.match(problems({ environment: { APP_SECRET_FILE: "/nowhere" } })[0] ?? "", /no such file/);

@@ -3,13 +3,13 @@
  * reported together, so that one start tells all there is to repair. Knows no particular setting.
  */
 import { readFileSync } from "node:fs";
-import { parse as parseToml } from "smol-toml";
 import type { Static, TObject, TSchema } from "typebox";
 import { Value } from "typebox/value";
 import { closest } from "./closest.ts";
+import { jsonOrText, parseSettingsFile } from "./file.ts";
 
 export interface SettingsSources {
-  /** TOML (`.toml`) or JSON file. Default: the path in the environment variable `<PREFIX>CONFIG`, if any. */
+  /** A file, TOML (`.toml`), YAML (`.yaml`, `.yml`), INI (`.ini`) or else JSON. Default: the path in the environment variable `<PREFIX>CONFIG`, if any. */
   readonly file?: string | undefined;
   readonly environment?: Readonly<Record<string, string | undefined>> | undefined;
   /** What the environment variables begin with, underscore included: `KITTENS_`. */
@@ -29,7 +29,7 @@ export type SettingsOf<S extends TObject> = {
 
 export interface SettingsProblem {
   readonly key: string;
-  /** Where the value came from: `file kittens.toml`, `environment KITTENS_PORT`, `options`. */
+  /** Where the value came from: `file kittens.toml line 3`, `environment KITTENS_PORT`, `options`. */
   readonly source: string;
   readonly problem: string;
 }
@@ -134,37 +134,42 @@ function propertyOf(schema: TObject, key: string): TSchema | undefined {
 /** Readings of one value, the most literal first; text only has more than one. */
 function candidates(property: TSchema, value: unknown, raw: string | undefined): readonly unknown[] {
   if (raw === undefined) return [value];
-  const isList = (property as { readonly type?: string }).type === "array";
-  return isList
-    ? [
-        value,
-        raw
-          .split(",")
-          .map((item) => item.trim())
-          .filter((item) => item !== ""),
-      ]
-    : [value, raw];
+  const { type } = property as { readonly type?: string };
+  if (type === "array") return [value, listOf(raw)];
+  const word = type === "boolean" ? words.get(raw.toLowerCase()) : undefined;
+  return word === undefined ? [value, raw] : [word];
 }
+
+function listOf(text: string): readonly string[] {
+  return text
+    .split(/[,\n]/)
+    .map((item) => item.trim())
+    .filter((item) => item !== "");
+}
+
+/** Booleans as INI files and environments have them (Python's `configparser` and `asbool`). */
+const words: ReadonlyMap<string, boolean> = new Map([
+  ...["true", "yes", "on", "1"].map((word) => [word, true] as const),
+  ...["false", "no", "off", "0"].map((word) => [word, false] as const),
+]);
 
 function readFile(reading: Reading): void {
   const variable = `${reading.sources.prefix}CONFIG`;
   const path = reading.sources.file ?? reading.sources.environment?.[variable];
   if (path === undefined || path === "") return;
-  const source = `file ${path}`;
-  let content: unknown;
+  let text: string;
   try {
-    const text = readFileSync(path, "utf8");
-    content = path.endsWith(".toml") ? parseToml(text) : JSON.parse(text);
+    text = readFileSync(path, "utf8");
   } catch (error) {
-    report(reading, "config", source, fileProblem(error));
+    report(reading, "config", `file ${path}`, fileProblem(error));
     return;
   }
-  if (typeof content !== "object" || content === null || Array.isArray(content)) {
-    report(reading, "config", source, "expected an object of settings");
-    return;
-  }
-  for (const [key, value] of Object.entries(content))
-    if (reading.sources.ignore?.(key) !== true) take(reading, key, value, source);
+  const isOwn = (section: string): boolean => `${upper(section)}_` === reading.sources.prefix;
+  const { entries, problems } = parseSettingsFile(path, text, isOwn);
+  const at = (line: number | undefined): string => `file ${path}${line === undefined ? "" : ` line ${line}`}`;
+  for (const { line, problem } of problems) report(reading, "config", at(line), problem);
+  for (const { key, value, raw, line } of entries)
+    if (reading.sources.ignore?.(key) !== true) take(reading, key, value, at(line), raw);
 }
 
 function fileProblem(error: unknown): string {
@@ -172,10 +177,7 @@ function fileProblem(error: unknown): string {
   if (code === "ENOENT") return "no such file";
   if (code === "EACCES") return "may not be read";
   if (code === "EISDIR") return "is a folder";
-  // Parser messages quote the text around the error, which may be a secret: only its place is told.
-  const { line, column } = error as { readonly line?: number; readonly column?: number };
-  const place = line === undefined ? "" : ` (line ${line}, column ${column})`;
-  return typeof code === "string" ? `cannot be read: ${code}` : `is not valid TOML or JSON${place}`;
+  return typeof code === "string" ? `cannot be read: ${code}` : "cannot be read";
 }
 
 function readEnvironment(reading: Reading): void {
@@ -187,7 +189,7 @@ function readEnvironment(reading: Reading): void {
     if (name === "CONFIG" || name === "" || isInjected(name, raw)) continue;
     const key = known.get(name);
     if (key !== undefined) {
-      take(reading, key, parseText(raw), `environment ${variable}`, raw);
+      take(reading, key, jsonOrText(raw), `environment ${variable}`, raw);
       continue;
     }
     const fileKey = name.endsWith("_FILE") ? known.get(name.slice(0, -"_FILE".length)) : undefined;
@@ -216,7 +218,7 @@ function readSecret(reading: Reading, key: string, path: string, variable: strin
   }
   try {
     const text = readFileSync(path, "utf8").replace(/\r?\n$/, "");
-    take(reading, key, parseText(text), source, text);
+    take(reading, key, jsonOrText(text), source, text);
   } catch (error) {
     report(reading, key, source, `${path} ${fileProblem(error)}`);
   }
@@ -232,14 +234,6 @@ function isInjected(name: string, value: string): boolean {
     /^PORT_\d+_(TCP|UDP|SCTP)/.test(name) ||
     (name === "PORT" && /^(tcp|udp|sctp):\/\//.test(value))
   );
-}
-
-function parseText(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return text;
-  }
 }
 
 function suggestion(names: readonly string[], name: string): string {
