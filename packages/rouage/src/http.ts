@@ -20,6 +20,8 @@ export interface HttpRequest {
   readonly peer: string | undefined;
   /** Aborts when the client goes away or the deadline passes. */
   readonly signal: AbortSignal;
+  /** Whether `signal` is aborted, without making it: a signal costs more than most of what asks for it. Absent: only `signal` tells. */
+  readonly ended?: boolean;
   /** Aborts `signal`. Absent: others own it, and who has to end the request makes a signal of its own. */
   abort?(reason: unknown): void;
   /** The batch that this request is part of, for the face that made it; absent for all others. Whoever passes a request on keeps it. */

@@ -12,6 +12,8 @@ export interface OperationContext {
   readonly trace?: TraceContext | undefined;
   /** Aborts when the caller is gone or the deadline has passed. */
   readonly signal: AbortSignal;
+  /** Whether `signal` is aborted, without making it. Absent: only `signal` tells. */
+  readonly ended?: boolean;
   readonly log: Logger;
   readonly clock: Clock;
 }

@@ -217,7 +217,8 @@ export function writerOf(plan: Plan, visibility: Visibility, input: Input): Writ
     attempt: (attempts: number) => Promise<T>,
   ): Promise<T> {
     for (let attempts = 1; ; attempts++) {
-      if (context.signal.aborted) throw new ServiceError("deadline-exceeded", { cause: context.signal.reason });
+      if (context.ended ?? context.signal.aborted)
+        throw new ServiceError("deadline-exceeded", { cause: context.signal.reason });
       try {
         return await attempt(attempts);
       } catch (error) {

@@ -26,6 +26,11 @@ export function nodeRequest(
   return new NodeRequest(message, response, options, expectsContinue);
 }
 
+/** The connection ended before the answer did. */
+function isCut(response: ServerResponse): boolean {
+  return response.destroyed && !response.writableFinished;
+}
+
 /** Whether the message announces a body. */
 export function hasBody(message: IncomingMessage): boolean {
   const raw = message.rawHeaders;
@@ -46,7 +51,7 @@ class NodeRequest implements HttpRequest {
   readonly #expectsContinue: boolean;
   readonly #trustedProxies: number;
   #controller: AbortController | undefined;
-  #ended: { readonly reason: unknown } | undefined;
+  #abortion: { readonly reason: unknown } | undefined;
 
   constructor(message: IncomingMessage, response: ServerResponse, options: RequestOptions, expectsContinue: boolean) {
     this.#message = message;
@@ -100,8 +105,8 @@ class NodeRequest implements HttpRequest {
       const controller = new AbortController();
       this.#controller = controller;
       const response = this.#response;
-      if (this.#ended !== undefined) controller.abort(this.#ended.reason);
-      else if (response.destroyed && !response.writableFinished) controller.abort(gone());
+      if (this.#abortion !== undefined) controller.abort(this.#abortion.reason);
+      else if (isCut(response)) controller.abort(gone());
       else
         response.once("close", () => {
           if (!response.writableFinished) controller.abort(gone());
@@ -110,8 +115,12 @@ class NodeRequest implements HttpRequest {
     return this.#controller.signal;
   }
 
+  get ended(): boolean {
+    return this.#abortion !== undefined || isCut(this.#response);
+  }
+
   abort(reason: unknown): void {
-    this.#ended ??= { reason };
+    this.#abortion ??= { reason };
     this.#controller?.abort(reason);
   }
 

@@ -1,6 +1,7 @@
 /** Plain routes as endpoints: access, input, handler, answer. */
 import type { TSchema } from "typebox";
 import { violationError } from "../../errors.ts";
+import type { HttpRequest } from "../../http.ts";
 import { decide, refusal } from "../../operations/access.ts";
 import { anonymous } from "../../principal.ts";
 import type { Reply, Route, RouteContext } from "../../route.ts";
@@ -9,7 +10,7 @@ import type { Settings } from "../../settings.ts";
 import { noticeOf } from "./alerts.ts";
 import { jsonType, mediaTypeOf, readJson, unsupported } from "./body.ts";
 import { endpointDefaults } from "./endpoint.ts";
-import type { Answer, Endpoint, Exchange } from "./exchange.ts";
+import { type Answer, CopyableContext, type Endpoint, type Exchange } from "./exchange.ts";
 import { fromWebResponse } from "./fetch.ts";
 import { parseQueryString } from "./query-string.ts";
 import { parameterReader } from "./route-input.ts";
@@ -38,22 +39,7 @@ export function routeEndpoint(route: Route, settings: Settings, prefix: string):
     for (const name of deprecatedParameters)
       if (Object.hasOwn(query, name)) exchange.deprecation = `${name} is deprecated`;
     const body = readBody === undefined ? undefined : await readBody(exchange);
-    const context: RouteContext<unknown, unknown, unknown> = {
-      principal: exchange.principal,
-      requestId: exchange.requestId,
-      log: exchange.log,
-      clock: exchange.clock,
-      get trace() {
-        return exchange.trace;
-      },
-      get signal() {
-        return exchange.signal;
-      },
-      request: exchange.request,
-      body,
-      query,
-      params,
-    };
+    const context = new EndpointContext(exchange, { body, query, params });
     return answerOf(await handler(context));
   }
 
@@ -102,6 +88,23 @@ function bodyReader(
     if (violations.length > 0) throw violationError("invalid-parameters", violations);
     return value;
   };
+}
+
+type RouteInput = Pick<RouteContext<unknown, unknown, unknown>, "body" | "query" | "params">;
+
+class EndpointContext extends CopyableContext implements RouteContext<unknown, unknown, unknown> {
+  readonly request: HttpRequest;
+  readonly body: unknown;
+  readonly query: unknown;
+  readonly params: unknown;
+
+  constructor(exchange: Exchange, { body, query, params }: RouteInput) {
+    super(exchange);
+    this.request = exchange.request;
+    this.body = body;
+    this.query = query;
+    this.params = params;
+  }
 }
 
 function answerOf(value: unknown): Answer | Promise<Answer> {
