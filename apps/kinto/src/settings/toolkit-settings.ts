@@ -18,6 +18,7 @@ export function readToolkitSettings(reader: SettingsReader, backends: Backends):
   // Kinto's default, shorter than the toolkit's.
   settings.retry_after_seconds ??= 3;
   settings.port ??= 8888;
+  settings.project_docs ??= "https://kinto.readthedocs.io/";
   return { ...settings, ...backends, ...originOf(reader), disabled_endpoints: disabledEndpoints(reader) };
 }
 
