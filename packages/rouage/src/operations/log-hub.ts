@@ -9,9 +9,9 @@ import type { LogEntry, Storage } from "../storage/storage.ts";
 import type { Logger } from "../telemetry/log.ts";
 
 export interface LogHub {
-  /** Everything that happens to the list behind the position, in order, from now until `close`. */
-  join(list: ListKey, after: number): Subscription;
-  /** Positions up to which the log was read; for tests. */
+  /** Everything that happens to the list behind the position, in order, from now until `close`; `overflowed` is called when too much waits. */
+  join(list: ListKey, after: number, overflowed?: () => void): Subscription;
+  /** How many have joined. */
   readonly watchers: number;
 }
 
@@ -47,7 +47,7 @@ export function createLogHub(options: LogHubOptions): LogHub {
     get watchers() {
       return count;
     },
-    join(list, after) {
+    join(list, after, overflowed) {
       if (reading === undefined) {
         position = after;
         const started = new AbortController();
@@ -55,7 +55,7 @@ export function createLogHub(options: LogHubOptions): LogHub {
         outside(() => void follow(started.signal));
       }
       const name = nameOf(list);
-      const queue = createQueue(after, { mostWaiting, mostCharacters });
+      const queue = createQueue(after, { mostWaiting, mostCharacters, overflowed });
       const others = watched.get(name) ?? new Set();
       watched.set(name, others.add(queue));
       count++;
@@ -108,10 +108,13 @@ interface Queue {
   wait(signal: AbortSignal, timeoutMs: number): Promise<void>;
 }
 
-function createQueue(
-  after: number,
-  { mostWaiting, mostCharacters }: { readonly mostWaiting: number; readonly mostCharacters: number },
-): Queue {
+interface QueueBounds {
+  readonly mostWaiting: number;
+  readonly mostCharacters: number;
+  readonly overflowed: (() => void) | undefined;
+}
+
+function createQueue(after: number, { mostWaiting, mostCharacters, overflowed }: QueueBounds): Queue {
   let waiting: LogEntry[] = [];
   let characters = 0;
   let isOver = false;
@@ -124,6 +127,7 @@ function createQueue(
       if (waiting.length > mostWaiting || (characters > mostCharacters && waiting.length > 1)) {
         isOver = true;
         waiting = [];
+        overflowed?.();
       }
       wake?.();
     },

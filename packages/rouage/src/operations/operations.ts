@@ -139,6 +139,8 @@ export interface WatchRequest {
   readonly idleMs?: number;
   /** Who the caller is by now; asked again and again. Throws when the credentials hold no longer. Default: who it was. */
   readonly caller?: () => Principal | Promise<Principal>;
+  /** Called when too much waits for the one who iterates: the next step throws `unavailable`, and who is held up elsewhere need not take it. */
+  readonly tooSlow?: () => void;
 }
 
 export type WatchEvent =

@@ -77,7 +77,7 @@ export function watchOf(parts: WatchParts): ResourceOperations["watch"] {
     watching.revision = Math.max(watching.revision, revision);
     yield { kind: "ready", revision: watching.revision };
 
-    const subscription = hub.join(list, watching.position);
+    const subscription = hub.join(list, watching.position, request.tooSlow);
     try {
       while (true) {
         const next = await subscription.next(context.signal, idleMs);

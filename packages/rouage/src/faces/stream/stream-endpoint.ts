@@ -57,14 +57,14 @@ function streamEndpoint(
       });
       const body = await streams.open(
         holderOf(exchange),
-        (signal) =>
+        (signal, tooSlow) =>
           operations.watch(
             { ...exchange.context(), signal: AbortSignal.any([signal, gone]) },
             { params },
             {
               ...(since === undefined ? {} : { since }),
               query: (revision) => watchedOf(parameters, grammar(revision)),
-              idleMs,
+              ...{ idleMs, tooSlow },
               caller: currentCaller(exchange, identify),
             },
           ),

@@ -1,7 +1,8 @@
 /** What a request for a stream asks for: from which revision on, which objects, which of their fields. */
 import { invalid, type Violation, violationError } from "../../errors.ts";
 import type { WatchRequest } from "../../operations/operations.ts";
-import { type GrammarOptions, parseListQuery } from "../rest/list-query.ts";
+import type { GrammarOptions } from "../rest/list-conditions.ts";
+import { parseListQuery } from "../rest/list-query.ts";
 import type { Parameter } from "../rest/query-string.ts";
 
 /**

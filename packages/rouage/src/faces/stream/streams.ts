@@ -12,12 +12,13 @@ import { endFrame, frameOf } from "./event-stream.ts";
 export interface Streams {
   /**
    * A stream of what is watched; its first event has come, so that what refuses the caller is thrown.
+   * @param watch what to watch, until `signal` aborts; calls `tooSlow` when the client is
    * @param caller who holds the stream; undefined: nobody that could be told from others
    * @throws ServiceError `too-many-requests`, `unavailable` while the service ends, and what watching throws
    */
   open(
     caller: string | undefined,
-    watch: (signal: AbortSignal) => AsyncIterable<WatchEvent>,
+    watch: (signal: AbortSignal, tooSlow: () => void) => AsyncIterable<WatchEvent>,
     log: Logger,
   ): Promise<ReadableStream<Uint8Array>>;
   /** Ends every stream and refuses new ones: clients resume elsewhere. */
@@ -82,7 +83,8 @@ export function createStreams({ settings, metrics }: StreamsOptions): Streams {
     async open(caller, watch, log) {
       const leave = admit(caller);
       const ending = new AbortController();
-      const events = watch(ending.signal)[Symbol.asyncIterator]();
+      let cut = (_: EndReason): void => {};
+      const events = watch(ending.signal, () => cut("slow"))[Symbol.asyncIterator]();
       let first: WatchEvent | undefined;
       try {
         const { value, done } = await events.next();
@@ -105,21 +107,20 @@ export function createStreams({ settings, metrics }: StreamsOptions): Streams {
         ending.abort();
         ended[reason].add();
       };
-      let cut = (): void => {};
       function end(): void {
         ending.abort();
         // Who waits for more gets a proper end at once. Who does not read what it has is not waited for long.
-        if (isAsked) setTimeout(cut, drainMs).unref();
-        else cut();
+        if (isAsked) setTimeout(() => cut("drained"), drainMs).unref();
+        else cut("drained");
       }
       enders.add(end);
 
       return new ReadableStream<Uint8Array>(
         {
           start(controller) {
-            cut = () => {
+            cut = (reason) => {
               if (isOver) return;
-              finish("drained");
+              finish(reason);
               controller.error(new ServiceError("unavailable"));
             };
           },
