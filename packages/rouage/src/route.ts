@@ -70,6 +70,12 @@ export interface RouteOptions<Path extends string, B extends TSchema | undefined
     readonly link?: string;
     readonly message?: string;
   };
+  /**
+   * What becomes of an `Idempotency-Key` (POST and PATCH; never where `safe`). `after`: the answer is kept when the handler is done, and a
+   * repetition gets it without the handler. `atomic`: the handler and that are one transaction of the service's storage, for handlers that
+   * wait for nothing else. `false`: keys are ignored, for handlers that have to run each time (audited reads, say). Default `after`.
+   */
+  readonly idempotency?: false | "after" | "atomic";
   /** A limit of its own beside the service's `rate_limit`, for each caller: `10/60`, so many requests in so many seconds. */
   readonly rateLimit?: string;
   /** True: a path parameter is a secret; logs show the path's pattern instead of the path. */

@@ -24,6 +24,7 @@ import { type Backends, openBackends } from "./backends.ts";
 import { configFileOf } from "./config-file.ts";
 import { helloOf } from "./hello.ts";
 import { hookedResources } from "./hooks.ts";
+import { housekeepingOf } from "./housekeeping.ts";
 import { intercepted } from "./intercept.ts";
 import { parcelsOf } from "./parcels.ts";
 import { metricsRoute, probeRoutes } from "./probes.ts";
@@ -69,7 +70,8 @@ export async function startService(declaration: ServiceDeclaration, options: Sta
     };
     refuseUnknownEndpoints(settings.disabled_endpoints, parcels.resources);
     const resources = hookedResources(parcels.resources, plugins, context);
-    await storage.define(resources.map(definitionOf));
+    const housekeeping = housekeepingOf(context, resources);
+    await storage.define([...resources.map(definitionOf), ...housekeeping.lists]);
     for (const [resource, own] of createAllOperations(resources, {
       ...{ storage, clock, log, settings: operationSettings(settings) },
     }))
@@ -132,6 +134,7 @@ export async function startService(declaration: ServiceDeclaration, options: Sta
       authentication: policies,
       capabilities,
       cache,
+      idempotency: housekeeping.idempotency,
       config: configFileOf(name, file, environment),
       hello: helloOf(context, resources, plugins),
       heartbeat: async () => {
@@ -151,7 +154,10 @@ export async function startService(declaration: ServiceDeclaration, options: Sta
 
     // Who delivers keeps a position, which a read-only service may not.
     const webhooks = settings.readonly ? [] : webhookTasks({ webhooks: settings.webhooks });
-    const stopTasks = await startTasks(options.tasks === false ? [] : [...parcels.tasks, ...webhooks], context);
+    const stopTasks = await startTasks(
+      options.tasks === false ? [] : [...parcels.tasks, ...webhooks, ...housekeeping.tasks],
+      context,
+    );
     const stopExporters = startExporters({
       ...{ name, version, settings, clock, log, metrics },
       further: processMetrics,

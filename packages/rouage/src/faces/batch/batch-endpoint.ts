@@ -57,7 +57,7 @@ export function batchEndpoint(parts: BatchParts): Endpoint {
     try {
       return await (transaction === undefined || isReading || settings.readonly ? work() : transaction(work));
     } catch (error) {
-      if (error instanceof TakenBack) return error.answer;
+      if (error instanceof TakenBack) return { ...error.answer, takenBack: true };
       throw error;
     }
   }
@@ -206,7 +206,7 @@ export function batchEndpoint(parts: BatchParts): Endpoint {
 }
 
 /** Largest body of a batch, in bytes. */
-function largestBatch(settings: Settings): number {
+export function largestBatch(settings: Settings): number {
   return settings.batch_max_bytes ?? 4 * settings.body_limit;
 }
 

@@ -88,6 +88,7 @@ const supportedHeaders = [
   "Accept",
   "Authorization",
   "Content-Type",
+  "Idempotency-Key",
   "If-Match",
   "If-None-Match",
   "Last-Event-ID",

@@ -14,7 +14,7 @@ import type { Route } from "../../route.ts";
 import type { Settings } from "../../settings.ts";
 import type { Logger } from "../../telemetry/log.ts";
 import type { Metrics } from "../../telemetry/metrics.ts";
-import { batchEndpoint, type Neighbour } from "../batch/batch-endpoint.ts";
+import { batchEndpoint, largestBatch, type Neighbour } from "../batch/batch-endpoint.ts";
 import type { Part, Parts } from "../batch/part.ts";
 import { notInBatch } from "../batch/sub-response.ts";
 import { withStream } from "../stream/stream-endpoint.ts";
@@ -28,6 +28,7 @@ import { handlerMetrics } from "./handler-metrics.ts";
 import { createCors, standardHeaders } from "./headers.ts";
 import type { HelloParts } from "./hello.ts";
 import { createHttpDate } from "./http-date.ts";
+import { createIdempotency, type IdempotencyStore } from "./idempotency.ts";
 import { identifier, lenient } from "./identify.ts";
 import { createLimits } from "./limits.ts";
 import { memoryNonces, type Nonces } from "./nonces.ts";
@@ -49,6 +50,8 @@ export interface RestFaceParts {
   readonly resources: readonly { readonly resource: Resource; readonly operations: ResourceOperations }[];
   readonly routes: readonly Route[];
   readonly authentication: readonly AuthenticationPolicy[];
+  /** Where answers to requests with an `Idempotency-Key` are kept. Absent: keys are ignored. */
+  readonly idempotency?: IdempotencyStore | undefined;
   /** Where requests are counted for rate limits. Absent: none is enforced. */
   readonly cache?: Pick<Cache, "increment">;
   /** Shown by the hello view. */
@@ -125,20 +128,30 @@ export function createRestFace(parts: RestFaceParts): RestFace {
   const deadlineMs = settings.request_timeout_seconds * 1000;
 
   const rates = createRateLimits({ cache: parts.cache, clock, log, everywhere: settings.rate_limit });
+  const { honouring } = createIdempotency({
+    store: parts.idempotency,
+    bodyLimit: settings.body_limit,
+    identify: identifyIfValid,
+    refusal: failure,
+  });
   const batches: Parts = new WeakMap();
 
   const endpoints = withoutVacant([
-    batchEndpoint({
-      settings,
-      prefix,
-      identify,
-      handle: parts.door ?? handle,
-      transaction: parts.transaction,
-      neighbour: parts.neighbour,
-      exists: (path) => router.all(path).size > 0,
-      renderError: (error, { negotiated }) => renderError(error, negotiated.problem, rendering),
-      known: batches,
-    }),
+    honouring(
+      batchEndpoint({
+        settings,
+        prefix,
+        identify,
+        handle: parts.door ?? handle,
+        transaction: parts.transaction,
+        neighbour: parts.neighbour,
+        exists: (path) => router.all(path).size > 0,
+        renderError: (error, { negotiated }) => renderError(error, negotiated.problem, rendering),
+        known: batches,
+      }),
+      "atomic",
+      largestBatch(settings),
+    ),
     ...builtinEndpoints({ ...parts, prefix, httpDate }).map((endpoint) => rates.limited(endpoint)),
     ...parts.resources.flatMap(({ resource, operations }) =>
       withStream(
@@ -146,11 +159,11 @@ export function createRestFace(parts: RestFaceParts): RestFace {
         resource,
         operations,
         { streams, settings, identify },
-      ).map((endpoint) => rates.limited(endpoint, resource.name, resource.options.rateLimit)),
+      ).map((endpoint) => rates.limited(honouring(endpoint, "atomic"), resource.name, resource.options.rateLimit)),
     ),
     ...parts.routes.flatMap((route) =>
       routeEndpoint(route, settings, prefix).map((endpoint) =>
-        rates.limited(endpoint, endpoint.name, route.options.rateLimit),
+        rates.limited(honouringRoute(endpoint, route), endpoint.name, route.options.rateLimit),
       ),
     ),
   ]);
@@ -183,6 +196,11 @@ export function createRestFace(parts: RestFaceParts): RestFace {
     fail,
     drain: streams.drain,
   };
+
+  function honouringRoute(endpoint: Endpoint, { options }: Route): Endpoint {
+    if (options.idempotency === false || options.safe === true) return endpoint;
+    return honouring(endpoint, options.idempotency ?? "after", options.bodyLimit);
+  }
 
   function handle(request: HttpRequest): Promise<HttpResponse> {
     let exchange: Exchange | undefined;
