@@ -1,9 +1,9 @@
-/** Where the settings come from: flags < an `.ini` file < the environment, in the order of what wins last. */
+/** Where the settings come from: an `.ini` file < the environment < flags; without a file, from defaults. */
 import { readFileSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { SettingsError } from "rouage";
+import { type Ini, IniError, parseIni } from "rouage/settings";
 import { defaultsWithoutFile } from "./defaults.ts";
-import { parseIni } from "./ini.ts";
 import type { SettingsSource } from "./reader.ts";
 
 /** @throws SettingsError when the file can't be read */
@@ -19,40 +19,57 @@ export function loadSettings(
 }
 
 function entriesOf(path: string, origin: string): ReadonlyMap<string, string> {
-  const sections = read(path, origin);
-  const app = sections.get("app:main") ?? [...sections].find(([name]) => name.startsWith("app:"))?.[1];
+  const ini = read(path, origin);
+  const app = ini.sections.find((name) => name === "app:main") ?? ini.sections.find((name) => name.startsWith("app:"));
   if (app === undefined)
     throw new SettingsError([
       { key: "[app:main]", source: origin, problem: "is the section of Kinto's settings, and is missing" },
     ]);
-  const server = sections.get("server:main");
-  const entries = new Map(app);
+  const entries = sectionOf(ini, app, origin);
+  const server = ini.sections.includes("server:main")
+    ? sectionOf(ini, "server:main", origin)
+    : new Map<string, string>();
   for (const key of ["host", "port"]) {
-    const value = server?.get(key);
+    const value = server.get(key);
     if (value !== undefined && !entries.has(key)) entries.set(key, value);
   }
   return entries;
 }
 
-function read(path: string, origin: string) {
+/** What the section says itself: keys that it has from DEFAULT are the file's variables. */
+function sectionOf(ini: Ini, name: string, origin: string): Map<string, string> {
   try {
-    // What Kinto's own command line gives to its files.
-    const variables = { http_port: "8888", here: dirname(resolve(path)), __file__: resolve(path) };
-    return parseIni(readFileSync(path, "utf8"), /^(app|server):/, variables);
+    return new Map(ini.section(name).flatMap(({ key, value, inherited }) => (inherited ? [] : [[key, value]])));
   } catch (error) {
-    throw new SettingsError([{ key: "ini", source: origin, problem: problemOf(error) }]);
+    throw unreadable(error, origin, `[${name}]`);
   }
 }
 
-function problemOf(error: unknown): string {
-  switch ((error as { readonly code?: unknown }).code) {
-    case "ENOENT":
-      return "no such file";
-    case "EACCES":
-      return "may not be read";
-    case "EISDIR":
-      return "is a folder";
-    default:
-      return error instanceof Error ? error.message : String(error);
+function read(path: string, origin: string): Ini {
+  try {
+    // What Kinto's own command line gives to its files.
+    const defaults = { http_port: "8888", here: dirname(resolve(path)), __file__: resolve(path) };
+    return parseIni(readFileSync(path, "utf8"), { defaults, keepCase: true });
+  } catch (error) {
+    throw unreadable(error, origin, "ini");
   }
 }
+
+function unreadable(error: unknown, origin: string, key: string): SettingsError {
+  if (error instanceof IniError)
+    return new SettingsError(
+      error.problems.map(({ line, problem }) => ({
+        key: line === undefined ? key : `line ${line}`,
+        source: origin,
+        problem,
+      })),
+    );
+  const problem = fileProblems[String((error as { readonly code?: unknown }).code)] ?? "can't be read";
+  return new SettingsError([{ key, source: origin, problem }]);
+}
+
+const fileProblems: Readonly<Record<string, string>> = {
+  ENOENT: "no such file",
+  EACCES: "may not be read",
+  EISDIR: "is a folder",
+};
