@@ -7,7 +7,8 @@ import { ServiceError, type Violation } from "../../errors.ts";
 import { anonymous } from "../../principal.ts";
 import { resource } from "../../resource.ts";
 import { fieldsOf } from "./fields.ts";
-import { type ListQuery, parseListQuery, queryLimits } from "./list-query.ts";
+import { type ListQuery, queryLimits } from "./list-conditions.ts";
+import { parseListQuery } from "./list-query.ts";
 import { encodePageToken } from "./page-token.ts";
 import { parseQueryString } from "./query-string.ts";
 

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { errorTable } from "../../errors.ts";
-import { queryLimits } from "./list-query.ts";
+import { queryLimits } from "./list-conditions.ts";
 import { longestUrl } from "./rest.ts";
 
 const page = readFileSync(new URL("../../../../../docs/protocol.md", import.meta.url), "utf8");

@@ -1,5 +1,6 @@
 /** The endpoints of one resource: requests become operations, results become answers with the stored JSON spliced in. */
 import { invalid, type Violation, type ViolationLocation } from "../../errors.ts";
+import type { Json } from "../../json.ts";
 import { decide, refusal } from "../../operations/access.ts";
 import type {
   DeleteListResult,
@@ -12,13 +13,14 @@ import type {
 import { type Action, effectiveRules } from "../../operations/rules.ts";
 import type { Resource } from "../../resource.ts";
 import type { Settings } from "../../settings.ts";
-import { jsonType, readJson } from "./body.ts";
+import { jsonType, readJson, unsupported } from "./body.ts";
 import { endpointDefaults } from "./endpoint.ts";
 import { enveloped, envelopeReader, patchTypes } from "./envelope.ts";
 import type { Answer, Endpoint, Exchange } from "./exchange.ts";
 import { fieldsOf } from "./fields.ts";
 import type { EndpointKind, StaticHeaders } from "./headers.ts";
 import { parseFields, parseListQuery } from "./list-query.ts";
+import { parseQueryBody } from "./list-query-body.ts";
 import type { Nonces } from "./nonces.ts";
 import { encodePageToken } from "./page-token.ts";
 import { preconditionsOf } from "./preconditions.ts";
@@ -56,6 +58,16 @@ export function resourceEndpoints(
     depth: settings.body_depth,
   });
 
+  const queryOptions = (exchange: Exchange, body: Json | undefined) => (revision: number) => {
+    const { options: query, deprecatedTo } = parseQueryBody(
+      body,
+      parseQueryString(exchange.search),
+      grammar(exchange, revision),
+    );
+    if (deprecatedTo) exchange.deprecation = deprecatedToText;
+    return query;
+  };
+
   function listOptions(exchange: Exchange, extra: { readonly total?: true; readonly deleting?: true }) {
     return (revision: number) => {
       const {
@@ -63,7 +75,7 @@ export function resourceEndpoints(
         token,
         deprecatedTo,
       } = parseListQuery(parseQueryString(exchange.search), grammar(exchange, revision));
-      if (deprecatedTo) exchange.deprecation = "_to is now deprecated, you should use _before instead";
+      if (deprecatedTo) exchange.deprecation = deprecatedToText;
       if (extra.deleting !== true) return extra.total === true ? { ...query, total: true } : query;
       if (token !== undefined && (token.nonce === undefined || !nonces.consume(token.nonce)))
         throw invalid({
@@ -118,6 +130,7 @@ export function resourceEndpoints(
       status: 200,
       headers: {
         "content-type": jsonType,
+        "accept-query": jsonType,
         ...kept,
         ...validators(result.revision),
         ...(result.next === undefined ? {} : nextPage(exchange, result.next)),
@@ -197,7 +210,7 @@ export function resourceEndpoints(
     }
   }
 
-  const handlers: Readonly<Record<Method | "listHead", Endpoint["run"]>> = {
+  const handlers: Readonly<Record<Method | "listHead" | "query", Endpoint["run"]>> = {
     list: async (exchange, params) =>
       listAnswer(
         exchange,
@@ -225,6 +238,19 @@ export function resourceEndpoints(
           },
         ),
       ),
+
+    async query(exchange, params) {
+      const conditions = preconditionsOf(exchange.request);
+      const body = await read(exchange, [jsonType], ["list"]);
+      // RFC 10008 §2: content without its type is not to be guessed.
+      if (body !== undefined && exchange.request.header("content-type") === undefined) throw unsupported([jsonType]);
+      const query = queryOptions(exchange, body?.value);
+      return listAnswer(
+        exchange,
+        params,
+        await operations.list(exchange.context(), { params }, { ...conditions, query }),
+      );
+    },
 
     get(exchange, params) {
       const conditions = preconditionsOf(exchange.request);
@@ -312,14 +338,14 @@ export function resourceEndpoints(
   const switchedOff = new Set(settings.disabled_endpoints);
   function endpoint(kind: EndpointKind, method: string, operation: keyof typeof handlers): Endpoint {
     const plural = kind !== "object";
-    const action: Method = operation === "listHead" ? "list" : operation;
+    const action: Method = operation === "listHead" || operation === "query" ? "list" : operation;
     const scope = `${plural ? "plural" : "object"}_${name}`;
     const vacant = options.disabled?.includes(action) === true;
     const enabled =
       !vacant &&
       !switchedOff.has(`${scope}_${method.toLowerCase()}`) &&
-      !(method === "HEAD" && switchedOff.has(`${scope}_get`)) &&
-      !(settings.readonly && method !== "GET" && method !== "HEAD");
+      !(readsLikeGet.has(method) && switchedOff.has(`${scope}_get`)) &&
+      !(settings.readonly && method !== "GET" && !readsLikeGet.has(method));
     return {
       ...endpointDefaults,
       method,
@@ -339,6 +365,7 @@ export function resourceEndpoints(
       : [
           endpoint("list", "GET", "list"),
           endpoint("list-head", "HEAD", "listHead"),
+          endpoint("list", "QUERY", "query"),
           endpoint("list", "POST", "create"),
           endpoint("list", "DELETE", "deleteList"),
         ]),
@@ -350,6 +377,9 @@ export function resourceEndpoints(
   ];
 }
 
+/** Served and switched off as GET is. */
+const readsLikeGet: ReadonlySet<string> = new Set(["HEAD", "QUERY"]);
+const deprecatedToText = "_to is now deprecated, you should use _before instead";
 const uncached = "no-cache, no-store";
 const uncachedHeaders: StaticHeaders = Object.freeze({ "cache-control": uncached });
 
