@@ -13,6 +13,7 @@ export function checkChanges(changes: readonly Change[]): void {
       case "delete":
       case "require":
       case "event":
+      case "tombstone":
         if (!change.key.id.isWellFormed() || !change.key.parent.isWellFormed()) throw refused("Invalid object id");
         if (change.kind === "put" && change.permissions !== undefined) checkPermissions(change.permissions);
         break;

@@ -3,6 +3,7 @@
  * storage says it cannot do (see `StorageCapabilities`) is not asked of it.
  */
 import { describe } from "node:test";
+import { copyTests } from "./conformance/copies.ts";
 import { eraseTests } from "./conformance/erase.ts";
 import { expectationTests } from "./conformance/expectations.ts";
 import { filterTests } from "./conformance/filters.ts";
@@ -35,6 +36,7 @@ export function storageConformance(name: string, open: ConformanceSubject): void
     describe("transactions", () => transactionTests(open));
     describe("erasure", () => eraseTests(open));
     describe("the whole store", () => wholeTests(open));
+    describe("copies", () => copyTests(open));
     describe("against an oracle", () => oracleTests(open));
   });
 }

@@ -113,6 +113,7 @@ export function measuredStorage(storage: Storage, metrics: Metrics): Storage {
     permissions: storage.permissions,
     log: (query) => storage.log(query),
     position: () => storage.position(),
+    lists: () => storage.lists(),
     totals: () => storage.totals(),
     flush: () => storage.flush(),
     erase: (scopes) => storage.erase(scopes),

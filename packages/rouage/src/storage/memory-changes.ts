@@ -71,6 +71,10 @@ function apply(
       if (actual?.kind !== "object") throw new CommitConflict(index, { kind: "expectation", actual });
       return { kind: "require" };
     }
+    case "tombstone":
+      return restoreTombstone(state, change, index, undo);
+    case "list":
+      return raiseList(state, change, undo);
     case "members":
       setMembers(state, change.group, new Set(change.members), undo);
       return { kind: "members" };
@@ -136,6 +140,33 @@ function write(
     ...(change.logBody === false ? {} : { body: change.body }),
   });
   return { kind: live === undefined ? "created" : "updated", object, position };
+}
+
+function restoreTombstone(
+  state: MemoryState,
+  { key, revision }: Change & { kind: "tombstone" },
+  index: number,
+  undo: Undo,
+): ChangeResult {
+  const resource = writableResource(state, key.resource);
+  if (resource === undefined) throw undefinedResource(key.resource);
+  const list = touch(state, resource, key.parent, undo);
+  const actual = list.entries.get(key.id);
+  if (actual?.stored.kind === "object") throw new CommitConflict(index, { kind: "expectation", actual: actual.stored });
+  const tombstone = evaluated({ kind: "tombstone", id: key.id, revision });
+  place(list, actual, tombstone, Math.max(list.revision, revision), undo);
+  return { kind: "tombstone" };
+}
+
+function raiseList(state: MemoryState, { key, revision, purged }: Change & { kind: "list" }, undo: Undo): ChangeResult {
+  const resource = writableResource(state, key.resource);
+  if (resource === undefined) throw undefinedResource(key.resource);
+  const list = touch(state, resource, key.parent, undo);
+  const before = { revision: list.revision, purged: list.purged };
+  undo.push(() => Object.assign(list, before));
+  list.revision = Math.max(list.revision, revision);
+  list.purged = Math.max(list.purged, purged);
+  return { kind: "list" };
 }
 
 function record(

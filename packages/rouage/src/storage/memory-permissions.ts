@@ -14,6 +14,11 @@ export function memoryPermissions(state: () => MemoryState): PermissionReader {
       return found;
     },
 
+    async *groups() {
+      for (const group of [...state().groups.keys()].sort(compareStrings))
+        yield { group, members: [...(state().groups.get(group) ?? [])].sort() };
+    },
+
     async *reachable(query) {
       yield* [...reachableIn(state(), query)].sort(
         ({ key: a }, { key: b }) =>

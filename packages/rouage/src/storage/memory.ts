@@ -166,6 +166,16 @@ export function memoryStorage({ clock, log = silentLogger, transactionLimitMs }:
       return state().log.entries.length;
     },
 
+    async *lists() {
+      open();
+      const found = [...state().resources].flatMap(([name, { lists }]) =>
+        [...lists].map(([parent, { revision, purged }]) => ({ resource: name, parent, revision, purged })),
+      );
+      yield* found
+        .filter(({ revision }) => revision > 0)
+        .sort((a, b) => compareStrings(a.resource, b.resource) || compareStrings(a.parent, b.parent));
+    },
+
     async totals() {
       open();
       return [...state().resources].map(([name, { lists }]) => {

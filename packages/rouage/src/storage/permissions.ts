@@ -31,6 +31,8 @@ export interface PermissionReader {
   of(key: ObjectKey): Permissions | Promise<Permissions>;
   /** The groups that this principal is a direct member of. May answer without a promise. */
   groupsOf(member: string): ReadonlySet<string> | Promise<ReadonlySet<string>>;
+  /** Every group with its members in code-unit order, ordered by group; for copies. */
+  groups(): AsyncIterable<{ readonly group: string; readonly members: readonly string[] }>;
   /** Every object with an entry for one of the principals, each once, ordered by resource, parent and id. Read in pages, never all at once. */
   reachable(query: ReachableQuery): AsyncIterable<ReachableObject>;
 }

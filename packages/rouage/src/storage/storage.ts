@@ -93,6 +93,10 @@ export type Change =
   | { readonly kind: "forget"; readonly principal: string }
   /** Changes nothing: the commit fails unless this live object exists, as the changes before it leave it. */
   | { readonly kind: "require"; readonly key: ObjectKey }
+  /** Puts a tombstone as another store had it, for copies. Fails where there is a live object; not in the log. */
+  | { readonly kind: "tombstone"; readonly key: ObjectKey; readonly revision: number }
+  /** Raises a list's revision, and what it has purged, to what another store had, for copies. Not in the log. */
+  | { readonly kind: "list"; readonly key: ListKey; readonly revision: number; readonly purged: number }
   /** Appends to the log without touching an object: a domain event. */
   | { readonly kind: "event"; readonly key: ObjectKey; readonly type: string; readonly data: JsonObject };
 
@@ -108,7 +112,7 @@ export type ChangeResult =
   | { readonly kind: "created" | "updated"; readonly object: StoredObject; readonly position: number }
   | { readonly kind: "deleted"; readonly tombstone: Tombstone; readonly position: number }
   | { readonly kind: "event"; readonly position: number }
-  | { readonly kind: "members" | "forget" | "require" };
+  | { readonly kind: "tombstone" | "list" | "members" | "forget" | "require" };
 
 /** The commit was not made, nothing changed. Not an error for the client yet: operations translate it. */
 export class CommitConflict extends Error {
@@ -187,6 +191,12 @@ export interface ResourceTotal {
   readonly tombstones: number;
 }
 
+export interface ListState extends ListKey {
+  readonly revision: number;
+  /** See `purgedBefore`. */
+  readonly purged: number;
+}
+
 /** What a storage can do; callers ask this instead of asking which storage it is. */
 export interface StorageCapabilities {
   /** Survives the end of the process. */
@@ -244,6 +254,8 @@ export interface Storage extends AsyncDisposable {
   /** Position of the newest log entry; 0 when the log is empty. */
   position(): Promise<number>;
 
+  /** Every list that was ever touched, ordered by resource and parent; for copies. */
+  lists(): AsyncIterable<ListState>;
   /** How many objects and tombstones there are of each resource, over all lists. */
   totals(): Promise<readonly ResourceTotal[]>;
   /**

@@ -38,6 +38,9 @@ export function changeWriter(database: Database, resourceOf: (name: string) => S
   const bumpList = prepare(
     "INSERT INTO lists (resource, parent, revision) VALUES (?, ?, max(?, 1)) ON CONFLICT DO UPDATE SET revision = max(excluded.revision, revision + 1) RETURNING revision",
   );
+  const raiseList = prepare(
+    "INSERT INTO lists (resource, parent, revision, purged) VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET revision = max(revision, excluded.revision), purged = max(purged, excluded.purged)",
+  );
   const selectTombstone = prepare("SELECT revision FROM tombstones WHERE resource = ? AND parent = ? AND id = ?");
   const insertTombstone = prepare("INSERT INTO tombstones (resource, parent, id, revision) VALUES (?, ?, ?, ?)");
   const deleteTombstone = prepare("DELETE FROM tombstones WHERE resource = ? AND parent = ? AND id = ?");
@@ -175,6 +178,17 @@ export function changeWriter(database: Database, resourceOf: (name: string) => S
     return { kind: "deleted", tombstone: { kind: "tombstone", id: key.id, revision: allocated }, position };
   }
 
+  function restoreTombstone(change: Change & { kind: "tombstone" }, index: number): ChangeResult {
+    const { key, revision } = change;
+    const { resource, parent, id } = key;
+    const found = actual(tableStatements(resourceOf(resource)), key);
+    if (found?.kind === "object") throw new CommitConflict(index, { kind: "expectation", actual: found });
+    if (found !== undefined) deleteTombstone.run(resource, parent, id);
+    insertTombstone.run(resource, parent, id, revision);
+    raiseList.run(resource, parent, revision, 0);
+    return { kind: "tombstone" };
+  }
+
   function make(change: Change, index: number, context: CommitContext, now: number): ChangeResult {
     switch (change.kind) {
       case "put":
@@ -190,6 +204,14 @@ export function changeWriter(database: Database, resourceOf: (name: string) => S
         const found = actual(tableStatements(resourceOf(change.key.resource)), change.key);
         if (found?.kind === "object") return { kind: "require" };
         throw new CommitConflict(index, { kind: "expectation", actual: found });
+      }
+      case "tombstone":
+        return restoreTombstone(change, index);
+      case "list": {
+        const { key, revision, purged } = change;
+        resourceOf(key.resource);
+        raiseList.run(key.resource, key.parent, revision, purged);
+        return { kind: "list" };
       }
       case "members":
         entries.setMembers(change.group, change.members);

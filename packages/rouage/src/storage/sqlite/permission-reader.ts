@@ -7,12 +7,16 @@ import { many, type Row } from "./rows.ts";
 
 type Place = readonly [resource: string, parent: string, id: string, permission: string];
 
-/** Rows read in one go. */
-const page = 2_000;
+type Membership = readonly [group: string, member: string];
+
+/** Rows read in one go: some megabytes. Each page looks at all entries that are left, so that small ones would cost more together. */
+const page = 20_000;
 
 export interface SqlitePermissions {
   of(key: ObjectKey): Permissions;
   groupsOf(member: string): ReadonlySet<string>;
+  /** The next members of groups behind one; fewer than `page` are the last. */
+  membersBehind(after: Membership | undefined): readonly Membership[];
   /** The next entries behind `after`, in the order of their objects; fewer than `page` are the last. */
   reachable(query: ReachableQuery, after: Place | undefined): readonly Place[];
 }
@@ -22,6 +26,9 @@ export function permissionReader({ prepare }: Pick<Database, "prepare">): Sqlite
     "SELECT permission, principal FROM aces WHERE resource = ? AND parent = ? AND id = ? ORDER BY permission, principal",
   );
   const selectGroups = prepare("SELECT grouping FROM members WHERE member = ?");
+  const selectMembers = prepare(
+    `SELECT grouping, member FROM members WHERE (grouping, member) > (?, ?) ORDER BY grouping, member LIMIT ${page}`,
+  );
 
   return {
     of({ resource, parent, id }) {
@@ -30,6 +37,9 @@ export function permissionReader({ prepare }: Pick<Database, "prepare">): Sqlite
     },
 
     groupsOf: (member) => new Set(many(selectGroups, member).map(([group]) => group as string)),
+
+    membersBehind: (after) =>
+      many(selectMembers, after?.[0] ?? "", after?.[1] ?? "") as unknown as readonly Membership[],
 
     reachable(query, after) {
       const { text, values } = reachableSql(query, after);
@@ -49,7 +59,8 @@ export async function* reachableObjects(
     for (const place of places) {
       const [resource, parent, id, permission] = place;
       if (current?.key.id === id && current.key.parent === parent && current.key.resource === resource) {
-        current.permissions.push(permission);
+        // The same permission through several principals stands side by side.
+        if (current.permissions.at(-1) !== permission) current.permissions.push(permission);
         continue;
       }
       if (current !== undefined) yield sorted(current);
@@ -61,6 +72,26 @@ export async function* reachableObjects(
     await new Promise(setImmediate);
   }
   if (current !== undefined) yield sorted(current);
+}
+
+/** Every group with its members, from pages that `read` answers. */
+export async function* groupsWithMembers(
+  read: (after: Membership | undefined) => readonly Membership[],
+): AsyncIterable<{ readonly group: string; readonly members: readonly string[] }> {
+  let current: { readonly group: string; readonly members: string[] } | undefined;
+  for (let after: Membership | undefined; ; ) {
+    const memberships = read(after);
+    for (const [group, member] of memberships) {
+      if (current?.group !== group) {
+        if (current !== undefined) yield { group: current.group, members: current.members.sort() };
+        current = { group, members: [] };
+      }
+      current.members.push(member);
+    }
+    if (memberships.length < page) break;
+    after = memberships[memberships.length - 1];
+  }
+  if (current !== undefined) yield { group: current.group, members: current.members.sort() };
 }
 
 /** The statement of a page; exported for tests that look at its plan. */
@@ -87,7 +118,7 @@ export function reachableSql(
     values.push(...after);
   }
   return {
-    text: `SELECT DISTINCT resource, parent, id, permission FROM aces WHERE ${conditions.join(" AND ")} ORDER BY resource, parent, id, permission LIMIT ${page}`,
+    text: `SELECT resource, parent, id, permission FROM aces WHERE ${conditions.join(" AND ")} ORDER BY resource, parent, id, permission LIMIT ${page}`,
     values,
   };
 }

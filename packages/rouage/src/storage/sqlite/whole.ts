@@ -1,5 +1,5 @@
 /** What concerns the store as a whole: how much there is of everything, and taking all of it out. */
-import type { ResourceTotal } from "../storage.ts";
+import type { ListState, ResourceTotal } from "../storage.ts";
 import type { Database } from "./database.ts";
 import { many, one } from "./rows.ts";
 
@@ -12,6 +12,36 @@ export function totalsOf(database: Pick<Database, "prepare">): readonly Resource
     objects: (one(database.prepare(`SELECT count(*) FROM ${table}`))?.[0] as number | undefined) ?? 0,
     tombstones: tombstones.get(resource) ?? 0,
   }));
+}
+
+/** Rows read in one go. */
+const page = 2_000;
+
+/** The next lists behind one, fewer than a page at the end. */
+export function listStatesBehind(
+  { prepare }: Pick<Database, "prepare">,
+  after: ListState | undefined,
+): readonly ListState[] {
+  const rows = many(
+    prepare(
+      `SELECT resource, parent, revision, purged FROM lists WHERE (resource, parent) > (?, ?) ORDER BY resource, parent LIMIT ${page}`,
+    ),
+    after?.resource ?? "",
+    after?.parent ?? "",
+  ) as unknown as readonly [string, string, number, number][];
+  return rows.map(([resource, parent, revision, purged]) => ({ resource, parent, revision, purged }));
+}
+
+/** All of them, from pages that `read` answers. */
+export async function* listStates(
+  read: (after: ListState | undefined) => readonly ListState[],
+): AsyncIterable<ListState> {
+  for (let after: ListState | undefined; ; ) {
+    const states = read(after);
+    yield* states;
+    if (states.length < page) return;
+    after = states[states.length - 1];
+  }
 }
 
 /** To be called inside a transaction. Rows of the log are never deleted: their number is the position. */
