@@ -92,11 +92,16 @@ export function settingsReader(from: SettingsSource): SettingsReader {
     return defaults[key] === undefined ? undefined : { value: defaults[key], source: "default" };
   }
 
+  /** A setting may be read more than once. */
+  function report(found: SettingsProblem): void {
+    if (!problems.some(({ key, problem }) => key === found.key && problem === found.problem)) problems.push(found);
+  }
+
   function secretOf(key: string, path: string): string | undefined {
     try {
       return readFileSync(path, "utf8").replace(/\r?\n$/, "");
     } catch {
-      reader.problem(key, `${path} cannot be read`);
+      report({ key, source: `environment ${variableOf(key)}_FILE`, problem: `${path} cannot be read` });
       return undefined;
     }
   }
@@ -148,7 +153,7 @@ export function settingsReader(from: SettingsSource): SettingsReader {
     has: (key) => find(key) !== undefined,
     accept: (key) => void asked.add(key),
     sourceOf: (key) => find(key)?.source ?? "nowhere",
-    problem: (key, problem) => void problems.push({ key, source: find(key)?.source ?? "nowhere", problem }),
+    problem: (key, problem) => report({ key, source: find(key)?.source ?? "nowhere", problem }),
     warn: (message) => void warnings.push(message),
     warnings,
     leftovers() {
