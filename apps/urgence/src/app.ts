@@ -83,6 +83,8 @@ export async function startUrgence(settings: UrgenceSettings, options: UrgenceOp
     statsd_url: settings.statsd_url,
     otlp_url: settings.otlp_url,
     deployment_environment: settings.deployment_environment,
+    // An answer given again would be a view of a person that nobody records, or a token that was meant to be shown once.
+    idempotency_seconds: 0,
   };
   const running = new Map<ServiceName, Service>();
   for (const [name, definition] of Object.entries(definitions) as [ServiceName, ServiceDefinition][]) {

@@ -9,6 +9,9 @@ export interface PeriodicWork {
   step(): Promise<boolean>;
 }
 
+/** A service that is often started anew must come to it too. */
+const firstSeconds = 10;
+
 /** Time between two steps of one round: requests go first. */
 const pauseMs = 20;
 
@@ -25,7 +28,9 @@ export function periodicTask({ name, seconds, step }: PeriodicWork): BackgroundT
       };
 
       async function run(signal: AbortSignal): Promise<void> {
-        while (await waited(seconds * 1000 * (0.9 + 0.2 * Math.random()), signal)) {
+        let pause = Math.min(seconds, firstSeconds);
+        while (await waited(pause * 1000 * (0.9 + 0.2 * Math.random()), signal)) {
+          pause = seconds;
           try {
             while ((await step()) && (await waited(pauseMs, signal)));
           } catch (error) {
