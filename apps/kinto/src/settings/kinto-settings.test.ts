@@ -1,0 +1,203 @@
+/** From an existing Kinto's settings to a running service: what is honoured, what is refused, what is told. */
+import assert from "node:assert/strict";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { test } from "node:test";
+import { type Logger, SettingsError, silentLogger } from "rouage";
+import { startKinto } from "../app.ts";
+import { loadSettings } from "./load.ts";
+import { settingsReader } from "./reader.ts";
+import { readToolkitSettings } from "./toolkit-settings.ts";
+
+const usual = `
+[server:main]
+use = egg:waitress#main
+host = 127.0.0.1
+port = %(http_port)s
+
+[app:main]
+use = egg:kinto
+pyramid.debug_notfound = false
+kinto.storage_backend = kinto.core.storage.memory
+kinto.storage_url =
+kinto.cache_backend = kinto.core.cache.memory
+kinto.permission_backend = kinto.core.permission.memory
+kinto.userid_hmac_secret = aea10d8733
+multiauth.policies = basicauth
+`;
+
+const logging = `
+[loggers]
+keys = root, kinto
+[formatter_color]
+class = logging_color_formatter.ColorFormatter
+format = %(asctime)s %(message)s
+`;
+
+async function withIni(ini: string, run: (path: string) => Promise<void>): Promise<void> {
+  const folder = mkdtempSync(join(tmpdir(), "kinto-ini-"));
+  try {
+    writeFileSync(join(folder, "kinto.ini"), ini);
+    await run(join(folder, "kinto.ini"));
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+function recording(): { readonly log: Logger; readonly warnings: string[] } {
+  const warnings: string[] = [];
+  const log: Logger = {
+    ...silentLogger,
+    warn: (_fields, message) => void warnings.push(message ?? ""),
+    child: () => log,
+  };
+  return { log, warnings };
+}
+
+/** Starts with the file and tells what was warned of. */
+async function warningsOf(ini: string, environment: Record<string, string> = {}): Promise<readonly string[]> {
+  const { log, warnings } = recording();
+  await withIni(ini, async (path) => {
+    await using kinto = await startKinto(loadSettings(path, environment), { log });
+    assert.equal((await kinto.fetch(new Request("http://kinto.test/v1/"))).status, 200);
+  });
+  return warnings;
+}
+
+async function problemsOf(ini: string, environment: Record<string, string> = {}): Promise<string> {
+  let message = "";
+  await withIni(ini, async (path) => {
+    await assert.rejects(
+      async () => (await startKinto(loadSettings(path, environment), { log: silentLogger })).stop(),
+      (error: unknown) => {
+        assert.ok(error instanceof SettingsError, String(error));
+        message = error.message;
+        return true;
+      },
+    );
+  });
+  return message;
+}
+
+test("a usual file starts without a warning, logging sections and all", async () => {
+  assert.deepEqual(await warningsOf(usual + logging), []);
+});
+
+test("settings without effect are named in one warning, each with what it would have done", async () => {
+  const warnings = await warningsOf(
+    `${usual}kinto.sentry_dsn = https://key@sentry.test\nkinto.colour = blue\nkinto.history.exclude_resources = /buckets/a\nquotas.bucket_max_bytes = 5\n`,
+    { KINTO_NEWRELIC_CONFIG: "x" },
+  );
+  assert.equal(warnings.length, 1);
+  for (const part of [
+    /sentry_dsn \(file .*\): sent errors/,
+    /colour .*not known/,
+    /history\.exclude_resources .*kinto\.plugins\.history/,
+    /quotas\.bucket_max_bytes/,
+    /newrelic_config \(environment KINTO_NEWRELIC_CONFIG\)/,
+  ])
+    assert.match(warnings[0] ?? "", part);
+  assert.doesNotMatch(warnings[0] ?? "", /sentry\.test|blue/);
+});
+
+test("an include that is not known is warned of and left out", async () => {
+  const warnings = await warningsOf(`${usual}kinto.includes = kinto_elasticsearch\n  kinto.plugins.default_bucket\n`);
+  assert.deepEqual(warnings, ["includes: kinto_elasticsearch is not available here and was left out"]);
+});
+
+for (const [setting, named] of [
+  [
+    "kinto.storage_backend = kinto.core.storage.postgresql\nkinto.storage_url = postgresql://user:hidden@db/kinto",
+    "kinto.core.storage.postgresql",
+  ],
+  ["kinto.storage_backend = kinto_redis.storage\nkinto.storage_url = redis://:hidden@cache", "kinto_redis.storage"],
+  ["kinto.storage_url = postgres://user:hidden@db/kinto", "postgres"],
+] as const)
+  test(`storage in ${named} is refused, saying what to set instead`, async () => {
+    const own = usual.replace(/kinto\.storage_.*\n/g, "");
+    const message = await problemsOf(`${own}${setting}\n`);
+    assert.match(
+      message,
+      new RegExp(`${named.replaceAll(".", "\\.")} is not available here; set storage_url to sqlite:PATH`),
+    );
+    assert.doesNotMatch(message, /hidden/);
+    assert.deepEqual(
+      await warningsOf(`${own}${setting}\n`, { KINTO_STORAGE_URL: "memory:" }),
+      [],
+      "another URL in the environment is enough",
+    );
+  });
+
+test("caches and permissions elsewhere are warned of: the one is in memory, the others are in the storage", async () => {
+  const warnings = await warningsOf(
+    usual
+      .replace("kinto.core.cache.memory", "kinto.core.cache.memcached\nkinto.cache_hosts = 127.0.0.1:11211")
+      .replace(
+        "kinto.core.permission.memory",
+        "kinto.core.permission.postgresql\nkinto.permission_url = postgresql://a:hidden@b/c",
+      ),
+  );
+  assert.equal(warnings.length, 2);
+  assert.match(warnings.join("\n"), /cache_backend kinto\.core\.cache\.memcached/);
+  assert.doesNotMatch(warnings.join("\n"), /hidden/);
+});
+
+test("what Kinto refuses to start with is refused", async () => {
+  const accounts = `${usual.replace("= basicauth", "= basicauth account")}kinto.includes = kinto.plugins.accounts\n`;
+  assert.match(await problemsOf(accounts), /basicauth must not come before account/);
+  const creators = `${usual.replace("= basicauth", "= account")}kinto.includes = kinto.plugins.accounts\nkinto.account_create_principals = account:admin\n`;
+  assert.match(await problemsOf(creators), /account_create_principals.*account:admin/);
+  assert.match(await problemsOf(usual.replace(/kinto.userid_hmac_secret.*\n/, "")), /userid_hmac_secret/);
+  assert.match(await problemsOf(`${usual}kinto.backoff = 3\nbackoff = 4\n`), /backoff .*given twice/);
+  assert.match(await problemsOf(usual.replace("= basicauth", "= fxa")), /nobody could sign in/);
+});
+
+test("a value that the toolkit refuses is named with the operator's place", async () => {
+  assert.match(
+    await problemsOf(`${usual}kinto.paginate_by = many\n`),
+    /paginate_by \(file .*kinto\.ini\): expected integer/,
+  );
+  assert.match(await problemsOf(usual, { KINTO_PAGINATE_BY: "0" }), /paginate_by \(environment KINTO_PAGINATE_BY\)/);
+});
+
+test("a file that is none, or has no section for Kinto, is said to be so", async () => {
+  assert.match(await problemsOf("kinto.backoff = 3\n"), /line 1/);
+  assert.match(await problemsOf("[app]\nx = 1\n"), /\[app:main\].*missing/);
+  assert.throws(() => loadSettings("/nowhere/kinto.ini", {}), /no such file/);
+});
+
+test("the toolkit's settings are mapped by their names, and those of other names", () => {
+  const entries = new Map(
+    Object.entries({
+      "kinto.paginate_by": "50",
+      "kinto.cors_origins": "https://a.test https://b.test",
+      "kinto.http_host": "api.test",
+      "kinto.http_scheme": "https",
+      "kinto.plural_bucket_delete_enabled": "false",
+      "kinto.record_record_put_enabled": "false",
+      "kinto.collection_group_get_enabled": "true",
+      "kinto.eos": "2999-01-01",
+      "kinto.statsd_url": "udp://stats.test:8125",
+    }),
+  );
+  const settings = readToolkitSettings(settingsReader({ entries }), { storage: "memory:", cache: "memory:" });
+  assert.equal(settings.paginate_by, 50);
+  assert.deepEqual(settings.cors_origins, ["https://a.test", "https://b.test"]);
+  assert.equal(settings.public_origin, "https://api.test");
+  assert.deepEqual(settings.disabled_endpoints, ["plural_bucket_delete", "object_record_put"]);
+  assert.equal(settings.eos, "2999-01-01");
+  assert.equal(settings.statsd_url, "udp://stats.test:8125");
+  assert.equal(settings.retry_after_seconds, 3);
+});
+
+test("without a file there are accounts that anybody may open, a default bucket and the list of permissions", async () => {
+  const source = loadSettings(undefined, {}, { storage_url: "memory:" });
+  await using kinto = await startKinto(source, { log: silentLogger });
+  const hello: { readonly capabilities: object } = JSON.parse(
+    await (await kinto.fetch(new Request("http://kinto.test/v1/"))).text(),
+  );
+  for (const name of ["accounts", "default_bucket", "permissions_endpoint"])
+    assert.ok(name in hello.capabilities, name);
+  assert.equal("flush_endpoint" in hello.capabilities, false, "nothing that empties the store");
+});
