@@ -98,9 +98,11 @@ test("RFC 9110 §12.5.1 Accept: the most specific range counts", () => {
   assert.equal(negotiate("application/json;q=0, */*").json, false);
   assert.equal(negotiate("application/*;q=0, */*").json, false);
   assert.equal(negotiate("text/html;q=0.9, application/json;charset=utf-8;q=0.1").json, true);
-  assert.deepEqual(negotiate("application/problem+json"), { json: true, problem: true });
-  assert.deepEqual(negotiate("application/json, application/problem+json"), { json: true, problem: true });
-  assert.deepEqual(negotiate("application/json, application/problem+json;q=0.9"), { json: true, problem: false });
+  assert.deepEqual(negotiate("application/problem+json"), { json: true, problem: true, stream: false });
+  assert.equal(negotiate("application/json, application/problem+json").problem, true);
+  assert.equal(negotiate("application/json, application/problem+json;q=0.9").problem, false);
+  assert.equal(negotiate("text/event-stream").stream, true);
+  assert.equal(negotiate("text/event-stream;q=0.9, application/json").stream, false);
   fc.assert(fc.property(fc.string(), (header) => typeof negotiate(header).json === "boolean"));
 });
 
