@@ -7,8 +7,10 @@ import type { Filter, Sort } from "../filter.ts";
 import type { ListQuery } from "../storage.ts";
 import { type Database, openDatabase } from "./database.ts";
 import { migrate } from "./migrations.ts";
+import { reachableSql } from "./permission-reader.ts";
 import { listSql } from "./queries.ts";
 import { defineResource, type SqliteResource } from "./resources.ts";
+import { withSharedIds } from "./shared.ts";
 
 describe("SQLite's plans", () => {
   let folder: string;
@@ -113,6 +115,48 @@ describe("SQLite's plans", () => {
     assert.doesNotMatch(since, /TEMP B-TREE/);
   });
 
+  describe("of what is shared", () => {
+    const list = { resource: "things", parent: "/p" };
+    const sharedWith = (who: string): Filter => ({ kind: "shared", permissions: ["read"], principals: [who, "g"] });
+
+    before(() => {
+      const insert = database.prepare("INSERT INTO aces VALUES (?, 'things', '/p', ?, 'read')");
+      database.connection.exec("BEGIN");
+      for (let n = 0; n < 3_000; n++) insert.run(n < 5 ? "few" : "many", `id${n}`);
+      database.connection.exec("COMMIT");
+    });
+
+    test("a few objects are looked up by their ids, whatever the order of the page", () => {
+      const filter = withSharedIds(database, list, sharedWith("few"));
+      for (const sort of [[newest], [{ field: "n", direction: "ascending" } as const]]) {
+        assert.match(plan({ filter, sort }), /^SEARCH objects_1 USING INDEX objects_1_id \(parent=\? AND id=\?\)/);
+        assert.match(
+          plan({ filter: { kind: "and", filters: [compare("n", "gt", 3), filter] }, sort, after: [1] }),
+          /^SEARCH objects_1 USING INDEX objects_1_id \(parent=\? AND id=\?\)/,
+        );
+      }
+    });
+
+    test("many are found in the order of the page, each by its own entries", () => {
+      const filter = withSharedIds(database, list, sharedWith("many"));
+      const found = plan({ filter, sort: [newest] });
+      assert.match(found, /^SEARCH objects_1 USING INDEX objects_1_revision \(parent=\?\)/);
+      assert.match(
+        found,
+        /SEARCH aces (EXISTS )?USING COVERING INDEX aces_object \(resource=\? AND parent=\? AND id=\?\)/,
+      );
+      assert.doesNotMatch(found, /TEMP B-TREE|SCAN (?!json_each)/);
+    });
+
+    test("what principals reach is read from the index by principal, and so is the next page", () => {
+      for (const after of [undefined, ["things", "/p", "id1", "read"] as const]) {
+        const { text, values } = reachableSql({ principals: ["few", "g"], parent: "/p/" }, after);
+        const found = database.connection.prepare(`EXPLAIN QUERY PLAN ${text}`).all(...values);
+        assert.match(String(found[0]?.detail), /^SEARCH aces USING PRIMARY KEY \(principal=\?/);
+      }
+    });
+  });
+
   test("no SQL text contains a value", () => {
     const secret = "s3cret'); DROP TABLE log; --";
     const filters: Filter[] = [
@@ -121,6 +165,7 @@ describe("SQLite's plans", () => {
       { kind: "like", field: "v", pattern: secret },
       { kind: "contains", field: "v", mode: "any", values: [secret, { a: secret }] },
       { kind: "owner", owner: secret },
+      { kind: "shared", permissions: [secret], principals: [secret] },
     ];
     const query: ListQuery = {
       filter: { kind: "and", filters },

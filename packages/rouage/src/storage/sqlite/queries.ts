@@ -6,14 +6,18 @@ import { type Sql, type SqlValue, sqlField } from "./fields.ts";
 import { all, type FilterSource, filterSql } from "./filters.ts";
 import type { SqliteResource } from "./resources.ts";
 import { batch, many, one, type Row, storedEntry } from "./rows.ts";
+import { namesIds, withSharedIds } from "./shared.ts";
 import { behindSql, type SortSource, sortKeys } from "./sorts.ts";
 
 export function listEntries(
   { prepare }: Pick<Database, "prepare">,
   resource: SqliteResource,
-  { parent }: ListKey,
-  query: ListQuery,
+  key: ListKey,
+  asked: ListQuery,
 ): readonly StoredEntry[] {
+  const { parent } = key;
+  const query =
+    asked.filter === undefined ? asked : { ...asked, filter: withSharedIds({ prepare }, key, asked.filter) };
   const { text, values } = listSql(resource, parent, query, scalarFields({ prepare }, resource, parent, query));
   const statement = prepare(text);
   const { size } = query;
@@ -28,10 +32,11 @@ function bodyLength([, , body]: Row): number {
 export function countObjects(
   { prepare }: Pick<Database, "prepare">,
   resource: SqliteResource,
-  { parent }: ListKey,
-  filter: Filter | undefined,
+  key: ListKey,
+  asked: Filter | undefined,
 ): number {
-  const { text, values } = condition(objects(resource, parent), parent, filter, filter !== undefined);
+  const filter = asked && withSharedIds({ prepare }, key, asked);
+  const { text, values } = condition(objects(resource), key.parent, filter, filter !== undefined);
   return one(prepare(`SELECT count(*) FROM ${resource.table} WHERE ${text}`), ...values)?.[0] as number;
 }
 
@@ -62,7 +67,7 @@ export function listSql(
   { filter, sort, limit, after, tombstones = false }: ListQuery,
   scalar: ReadonlySet<string>,
 ): Sql {
-  const live = objects(resource, parent);
+  const live = objects(resource, filter);
   const parts = (tombstones ? [live, tombs(resource)] : [live]).map((source) => {
     const sortSource = { ...source, scalar };
     const base = condition(source, parent, filter, mayBeCostly({ ...(filter && { filter }), sort }));
@@ -90,14 +95,15 @@ interface Source extends Omit<SortSource, "scalar">, FilterSource {
   readonly all: Sql;
 }
 
-function objects({ name, table, declared }: SqliteResource, parent?: string): Source {
+function objects({ name, table, declared }: SqliteResource, filter?: Filter): Source {
   return {
-    from: table,
+    // Else an index that has the order of the page is preferred, and the whole list read to find a few.
+    from: namesIds(filter) ? `${table} INDEXED BY ${table}_id` : table,
     columns: "id, revision, body, owner",
     all: { text: "1", values: [] },
     body: "body",
     owner: "owner",
-    shared: parent === undefined ? { resource: name } : { resource: name, parent },
+    shared: { resource: name, table },
     declared,
   };
 }

@@ -152,6 +152,8 @@ export function transactions({
       return answer(await enqueue(work), log);
     },
     step({ database: { connection, prepare } }, work) {
+      // Where the backend took the transaction back, a savepoint would begin, and end, one of its own.
+      current();
       prepare("SAVEPOINT step").run();
       try {
         const value = work();
