@@ -13,7 +13,7 @@ interface Import {
 
 /** Layers of packages/rouage/src from the bottom; a file may import its own layer and those below. */
 const layers: readonly { readonly name: string; readonly files: RegExp }[] = [
-  { name: "values", files: /^(errors|clock|json|principal|http|ids)\.ts$/ },
+  { name: "values", files: /^(errors|clock|json|principal|http|changed-request|ids)\.ts$/ },
   {
     name: "interfaces",
     files:

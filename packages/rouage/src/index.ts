@@ -11,6 +11,7 @@ export {
 } from "./bus/consumer.ts";
 export type { ChangeAction, ChangeEvent, ChangePayload, ImpactedObject } from "./bus/events.ts";
 export { type ListenerContext, type ListenerOptions, listen } from "./bus/events-listener.ts";
+export { changedRequest, type RequestChanges } from "./changed-request.ts";
 export { type Clock, type ManualClock, manualClock, systemClock } from "./clock.ts";
 export { type ComposeOptions, compose, type Door } from "./compose.ts";
 export { operationContext } from "./composition/operation-context.ts";

@@ -2,6 +2,7 @@
  * `Idempotency-Key` (draft-ietf-httpapi-idempotency-key-header-07) on POST and PATCH: a request that is repeated with its key is done
  * once, and its answer given again. Knows no storage: where answers are kept is handed in.
  */
+import { changedRequest } from "../../changed-request.ts";
 import { invalid, ServiceError } from "../../errors.ts";
 import type { HttpRequest } from "../../http.ts";
 import type { Principal } from "../../principal.ts";
@@ -60,7 +61,7 @@ export function createIdempotency({ store, identify, refusal, ...parts }: Idempo
     // Before anything is claimed or begun: a body takes as long as its sender likes.
     const bytes = await exchange.body(limit);
     const fingerprint = fingerprintOf(request, exchange.search, bytes);
-    exchange.request = withBody(request, bytes);
+    exchange.request = changedRequest(request, { body: bytes });
     if (!(await kept.claim(lock.id))) throw new ServiceError("key-in-use");
     try {
       const found = await kept.find(lock.id);
@@ -175,22 +176,3 @@ export function keyOf(header: string): string {
 }
 
 export const longestKey = 255;
-
-/** The request with its body, which has been read, to be read again. */
-function withBody(request: HttpRequest, bytes: Uint8Array): HttpRequest {
-  return {
-    method: request.method,
-    url: request.url,
-    origin: request.origin,
-    header: (name) => request.header(name),
-    headers: () => request.headers(),
-    body: async (limit) => {
-      if (bytes.length > limit) throw new ServiceError("body-too-large");
-      return bytes;
-    },
-    peer: request.peer,
-    signal: request.signal,
-    ...(request.abort !== undefined && { abort: (reason: unknown) => request.abort?.(reason) }),
-    ...(request.partOf !== undefined && { partOf: request.partOf }),
-  };
-}
