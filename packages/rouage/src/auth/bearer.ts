@@ -1,6 +1,7 @@
 /** The bearer policy (RFC 6750): `Authorization: Bearer <access token>`, verified locally, with a hook for revocation. */
 import type { Principal } from "../principal.ts";
 import type { AuthenticationPolicy } from "./policy.ts";
+import { authorizationToken } from "./token-header.ts";
 import { invalidToken, type TokenVerifier, type VerifiedToken } from "./tokens.ts";
 
 export interface BearerOptions {
@@ -36,9 +37,5 @@ export function bearer({ verifier, realm, revoked = () => false }: BearerOptions
  * the scheme is Bearer and what follows is no token
  */
 export function parseBearer(header: string): string | undefined {
-  if (!/^bearer(?=[ \t]|$)/i.test(header)) return undefined;
-  const token = header.slice(6).trim();
-  // b64token of RFC 6750 §2.1. Two headers arrive joined with ", " and are refused with the rest.
-  if (token.length > 8192 || !/^[A-Za-z0-9\-._~+/]+=*$/.test(token)) throw invalidToken(new Error("malformed token"));
-  return token;
+  return authorizationToken(header, "Bearer");
 }

@@ -5,6 +5,7 @@ export { type BasicCredentials, parseBasic } from "./basic-credentials.ts";
 export { type BearerOptions, bearer, parseBearer } from "./bearer.ts";
 export { type BoundedCache, boundedCache } from "./bounded-cache.ts";
 export { type CookieOptions, hostCookie, readCookie, sameOrigin } from "./cookies.ts";
+export { asymmetricAlgorithms, type JwtOptions, jwt } from "./jwt.ts";
 export {
   initKeys,
   type JsonWebKeySet,
@@ -21,6 +22,9 @@ export {
   type SigningAlgorithm,
   type SigningKeys,
 } from "./keys.ts";
+export { type OidcOptions, oidc } from "./oidc.ts";
+export { type OidcLoginOptions, oidcLogin } from "./oidc-login.ts";
+export type { OidcProvider } from "./oidc-provider.ts";
 export {
   type Derive,
   type DeriveParameters,
@@ -61,6 +65,7 @@ export {
   type IssuedToken,
   invalidToken,
   type JwksSource,
+  type KeySet,
   localJwks,
   type RemoteJwksOptions,
   remoteJwks,

@@ -1,13 +1,13 @@
 /**
- * Access tokens: signed JWTs in the profile of RFC 9068, issued and verified with one pinned algorithm (RFC 8725). A verified token is kept until it
+ * Access tokens: signed JWTs, issued in the profile of RFC 9068 and verified with pinned algorithms (RFC 8725). A verified token is kept until it
  * expires, so that the next request with it costs one map lookup and no promise.
  */
-import { importJWK, type JSONWebKeySet, type JWTPayload, errors as joseErrors, jwtVerify, SignJWT } from "jose";
+import { importJWK, type JWK, type JWTPayload, errors as joseErrors, jwtVerify, SignJWT } from "jose";
 import { type Clock, systemClock } from "../clock.ts";
 import { ServiceError } from "../errors.ts";
 import type { Principal } from "../principal.ts";
 import { boundedCache } from "./bounded-cache.ts";
-import type { JsonWebKeySet, SigningAlgorithm, SigningKeys } from "./keys.ts";
+import type { SigningKeys } from "./keys.ts";
 
 export interface TokenIssuerOptions {
   readonly keys: SigningKeys;
@@ -51,9 +51,14 @@ export function tokenIssuer(options: TokenIssuerOptions): TokenIssuer {
   };
 }
 
+/** Public keys of any issuer, as published. */
+export interface KeySet {
+  readonly keys: readonly JWK[];
+}
+
 /** Where public keys come from. */
 export interface JwksSource {
-  load(): JsonWebKeySet | Promise<JsonWebKeySet>;
+  load(): KeySet | Promise<KeySet>;
   /** Loaded again when older than this, in milliseconds. */
   readonly maxAgeMs: number;
   /** An unknown `kid` loads again, but not more often than this. */
@@ -61,7 +66,7 @@ export interface JwksSource {
 }
 
 /** Keys of this process: `localJwks(() => keys.jwks())`. */
-export function localJwks(load: () => JsonWebKeySet): JwksSource {
+export function localJwks(load: () => KeySet): JwksSource {
   return { load, maxAgeMs: 0, refetchMs: 0 };
 }
 
@@ -90,7 +95,7 @@ export function remoteJwks(url: string, options: RemoteJwksOptions = {}): JwksSo
       const body: unknown = await response.json();
       if (typeof body !== "object" || body === null || !("keys" in body) || !Array.isArray(body.keys))
         throw new Error(`${url} is no key set`);
-      return body as JsonWebKeySet;
+      return body as KeySet;
     },
   };
 }
@@ -99,8 +104,13 @@ export interface TokenVerifierOptions {
   readonly source: JwksSource;
   readonly issuer: string;
   readonly audience: string;
-  /** The only algorithms accepted, whatever a token says. Default EdDSA and ES256. */
-  readonly algorithms?: readonly SigningAlgorithm[];
+  /** The only algorithms accepted, whatever a token or a key says; asymmetric ones. Default EdDSA and ES256. */
+  readonly algorithms?: readonly string[];
+  /**
+   * `at+jwt`: access tokens of RFC 9068 as `tokenIssuer` makes them, nothing else. `jwt`: also tokens of other issuers, which need but `iss`, `aud`,
+   * `sub` and `exp`, and whose keys may lack `alg`. Default `at+jwt`.
+   */
+  readonly profile?: "at+jwt" | "jwt";
   readonly clock?: Clock;
   /** Seconds that clocks may differ. Default 5. */
   readonly tolerance?: number;
@@ -126,9 +136,12 @@ export interface TokenVerifier {
 
 export function tokenVerifier(options: TokenVerifierOptions): TokenVerifier {
   const { source, issuer, audience, clock = systemClock, tolerance = 5, principal = bearerPrincipal } = options;
+  const strict = options.profile !== "jwt";
   const algorithms = [...(options.algorithms ?? ["EdDSA", "ES256"])];
   const cache = boundedCache<VerifiedToken>(options.cacheSize ?? 10_000);
-  const findKey = keyFinder(source, algorithms, clock);
+  if (algorithms.some((name) => /^(none|HS\d+)$/i.test(name)))
+    throw new Error("only asymmetric algorithms verify tokens");
+  const findKey = keyFinder(source, algorithms, clock, strict);
 
   async function check(token: string): Promise<VerifiedToken> {
     try {
@@ -136,15 +149,15 @@ export function tokenVerifier(options: TokenVerifierOptions): TokenVerifier {
         algorithms,
         issuer,
         audience,
-        typ: "at+jwt",
+        ...(strict ? { typ: "at+jwt" } : {}),
         currentDate: new Date(clock.now()),
         clockTolerance: tolerance,
-        requiredClaims: ["sub", "iat", "exp", "nbf", "jti"],
+        requiredClaims: strict ? ["sub", "iat", "exp", "nbf", "jti"] : ["sub", "exp"],
       });
       const { sub, exp, iat } = payload;
-      if (typeof sub !== "string" || sub === "" || exp === undefined || iat === undefined)
+      if (typeof sub !== "string" || sub === "" || exp === undefined || (strict && iat === undefined))
         throw new Error("claims of the wrong type");
-      if (iat > clock.now() / 1000 + tolerance) throw new Error("issued in the future");
+      if (iat !== undefined && iat > clock.now() / 1000 + tolerance) throw new Error("issued in the future");
       const verified = { claims: payload, expires: (exp + tolerance) * 1000, principal: principal(payload) };
       cache.set(token, verified);
       return verified;
@@ -182,10 +195,8 @@ function bearerPrincipal(claims: JWTPayload): Principal {
 type VerificationKey = Awaited<ReturnType<typeof importJWK>>;
 
 /** Finds imported keys by `kid`; loads the set when it is old, or when the `kid` is new, single flight. */
-function keyFinder(source: JwksSource, algorithms: readonly string[], clock: Clock) {
-  let set:
-    | { readonly keys: ReadonlyMap<string, { alg: string; key: VerificationKey }>; readonly text: string }
-    | undefined;
+function keyFinder(source: JwksSource, algorithms: readonly string[], clock: Clock, strict: boolean) {
+  let set: { readonly keys: readonly PublishedKey[]; readonly text: string } | undefined;
   let loadedAt = Number.NEGATIVE_INFINITY;
   let triedAt = Number.NEGATIVE_INFINITY;
   let loading: Promise<void> | undefined;
@@ -195,7 +206,7 @@ function keyFinder(source: JwksSource, algorithms: readonly string[], clock: Clo
     const jwks = await source.load();
     const text = JSON.stringify(jwks);
     loadedAt = clock.now();
-    if (set?.text !== text) set = { keys: await importKeys(jwks, algorithms), text };
+    if (set?.text !== text) set = { keys: usableKeys(jwks, algorithms, strict), text };
   }
   const refresh = () => {
     loading ??= load().finally(() => {
@@ -203,35 +214,61 @@ function keyFinder(source: JwksSource, algorithms: readonly string[], clock: Clo
     });
     return loading;
   };
+  const find = (kid: string | undefined, alg: string): PublishedKey | undefined => {
+    if (kid !== undefined) return set?.keys.find((key) => key.kid === kid);
+    // OpenID Connect Core §10.1: without `kid` the key has to be the only one.
+    const fitting = set?.keys.filter((key) => key.alg === undefined || key.alg === alg) ?? [];
+    return fitting.length === 1 ? fitting[0] : undefined;
+  };
 
   return async (kid: string | undefined, alg: string): Promise<VerificationKey> => {
-    if (kid === undefined) throw new Error("no kid");
+    if (kid === undefined && strict) throw new Error("no kid");
     const since = clock.now() - triedAt;
-    const stale = clock.now() - loadedAt >= source.maxAgeMs || set?.keys.has(kid) !== true;
+    const stale = clock.now() - loadedAt >= source.maxAgeMs || find(kid, alg) === undefined;
     if (stale && (since >= source.refetchMs || loading !== undefined || set === undefined)) {
       try {
         await refresh();
       } catch (cause) {
         // Keys already known go on verifying while their source is away.
-        if (set?.keys.has(kid) !== true)
+        if (find(kid, alg) === undefined)
           throw new ServiceError("unavailable", { cause, headers: { "retry-after": "5" } });
       }
     }
-    const found = set?.keys.get(kid);
+    const found = find(kid, alg);
     if (found === undefined) throw new Error(`unknown kid`);
-    if (found.alg !== alg) throw new Error(`the key is for ${found.alg}`);
-    return found.key;
+    if (found.alg !== undefined && found.alg !== alg) throw new Error(`the key is for ${found.alg}`);
+    return found.imported(alg);
   };
 }
 
-async function importKeys(jwks: JsonWebKeySet, algorithms: readonly string[]) {
-  const keys = new Map<string, { alg: string; key: VerificationKey }>();
-  for (const jwk of (jwks as JSONWebKeySet).keys) {
+interface PublishedKey {
+  readonly kid: string | undefined;
+  readonly alg: string | undefined;
+  imported(alg: string): Promise<VerificationKey>;
+}
+
+/** What may verify; a key that cannot be imported spoils only the tokens that name it. */
+function usableKeys({ keys }: KeySet, algorithms: readonly string[], strict: boolean): readonly PublishedKey[] {
+  return keys.flatMap((jwk): PublishedKey[] => {
     const { kid, alg, kty, use } = jwk;
     // A symmetric key in a public set would be the classic confusion; so would a key for encryption.
-    if (kid === undefined || alg === undefined || !algorithms.includes(alg) || kty === "oct") continue;
-    if (use !== undefined && use !== "sig") continue;
-    keys.set(kid, { alg, key: await importJWK(jwk, alg) });
-  }
-  return keys;
+    if (kty === "oct" || (use !== undefined && use !== "sig")) return [];
+    if (strict && (kid === undefined || alg === undefined)) return [];
+    if (alg !== undefined && !algorithms.includes(alg)) return [];
+    const ready = new Map<string, Promise<VerificationKey>>();
+    return [
+      {
+        kid,
+        alg,
+        imported(wanted) {
+          let key = ready.get(wanted);
+          if (key === undefined) {
+            key = Promise.resolve(importJWK(jwk, wanted));
+            ready.set(wanted, key);
+          }
+          return key;
+        },
+      },
+    ];
+  });
 }

@@ -14,16 +14,19 @@ Commands:
                                 authentication, any user name signs in (HTTP Basic, any password)
   rouage openapi FILE           write the service's OpenAPI description to standard output
   rouage client FILE            write a typed TypeScript client of the service to standard output
+  rouage dump FILE              write everything that the service keeps as lines of JSON (log and its positions apart)
+  rouage load FILE              fill the service's empty store from such lines
   rouage keys init              make a key file: --dir FOLDER --purpose NAME [--kind EdDSA|ES256|secret]
   rouage keys rotate            add a new active key: --dir FOLDER --purpose NAME [--keep SECONDS]
   rouage keys list              show the keys of a folder: --dir FOLDER
   rouage NAME …                 run an application that is installed as the package NAME-app, with its own arguments
 
 Options:
-  --config FILE                 read settings from a TOML or JSON file (start, dev, openapi, client)
-  --set KEY=VALUE               give one setting; may be repeated (start, dev, openapi, client)
+  --config FILE                 read settings from a TOML, YAML, INI or JSON file (all but keys)
+  --set KEY=VALUE               give one setting; may be repeated (all but keys)
   --host HOST, --port PORT      short for --set host=HOST, --set port=PORT (start, dev)
-  --out FILE                    write to a file instead of standard output (openapi, client)
+  --out FILE                    write to a file instead of standard output (openapi, client, dump)
+  --in FILE                     read from a file instead of standard input (load)
   --dir FOLDER                  folder of the key files (keys)
   --purpose NAME                what the key is for; also the name of its file (keys init, keys rotate)
   --kind KIND                   EdDSA (default), ES256 or secret (keys init)
