@@ -2,6 +2,7 @@
 import { applicationOf, runApplication } from "./application.ts";
 import { client } from "./client.ts";
 import type { Command, Environment } from "./command.ts";
+import { dump, load } from "./copies.ts";
 import { helpText } from "./help.ts";
 import { keys } from "./keys.ts";
 import { openapi } from "./openapi.ts";
@@ -11,7 +12,7 @@ import { UsageError } from "./usage-error.ts";
 /** Exit codes: done; the command failed; the command was called wrongly. */
 export const exits = { done: 0, failed: 1, usage: 2 } as const;
 
-const commands: Readonly<Record<string, Command>> = { start, dev, openapi, client, keys };
+const commands: Readonly<Record<string, Command>> = { start, dev, openapi, client, dump, load, keys };
 
 export async function dispatch(args: readonly string[], environment: Environment): Promise<number> {
   const [name, ...rest] = args;

@@ -1,7 +1,9 @@
 /** `rouage/storage`: the storage interface, for services that keep lists of their own beside their resources. */
 export { checkChanges } from "./check-changes.ts";
+export { type DumpLine, type DumpOptions, dumpLines } from "./dump.ts";
 export { canonicalJson, compareValues, fieldValue, matches, typeRank, uniqueValue } from "./evaluate.ts";
 export type { FieldPath, Filter, Sort, SortValue } from "./filter.ts";
+export { LoadError, type Loaded, type LoadOptions, loadLines } from "./load.ts";
 export { normalPermissions } from "./normal-permissions.ts";
 export { type OpenStorageOptions, openStorage } from "./open.ts";
 export type { PermissionReader, Permissions, ReachableObject, ReachableQuery } from "./permissions.ts";
@@ -17,6 +19,7 @@ export {
   type ListDefinition,
   type ListKey,
   type ListQuery,
+  type ListState,
   type LogEntry,
   type LogQuery,
   type ObjectKey,
