@@ -40,3 +40,28 @@ test("commits are counted by outcome and timed, reads by operation", async () =>
   ])
     assert.ok(text.includes(`${line}\n`), line);
 });
+
+test("transactions are counted by outcome, one inside of another not, and known through the wrapper", async () => {
+  const metrics = createMetrics();
+  const storage = measuredStorage(memoryStorage({ clock: manualClock() }), metrics);
+  await storage.define([{ resource: "things", indexes: [], unique: [] }]);
+  const seen: unknown[] = [];
+  await storage.transaction(async () => {
+    await storage.transaction(() => storage.commit([put({ kind: "absent" })]));
+    storage.afterCommit(() => void seen.push("task"));
+    seen.push(storage.inTransaction(), (await storage.get(key))?.kind);
+  });
+  await assert.rejects(
+    storage.transaction(() => Promise.reject(new Error("no"))),
+    /no/,
+  );
+  assert.deepEqual([...seen, storage.inTransaction()], [true, "object", "task", false]);
+  assert.deepEqual(await storage.permissions.of(key), {});
+  const text = metrics.expose();
+  for (const line of [
+    'storage_transactions_total{outcome="committed"} 1',
+    'storage_transactions_total{outcome="rolled-back"} 1',
+    "storage_transaction_duration_seconds_count 1",
+  ])
+    assert.ok(text.includes(`${line}\n`), line);
+});

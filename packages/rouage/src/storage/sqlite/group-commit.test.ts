@@ -220,6 +220,21 @@ groupTest("begins nothing while it is paused, and pauses take turns", async ({ g
   );
 });
 
+groupTest("between two pauses a group of what waits is written", async ({ group, add, transactions }) => {
+  const order: string[] = [];
+  const pauses = ["a", "b", "c"].map((name) =>
+    group.pause(async () => {
+      const writing = add(order.length).then(() => order.push(`written in ${name}`));
+      await new Promise(setImmediate);
+      order.push(name);
+      return { writing };
+    }),
+  );
+  for (const pause of pauses) await (await pause).writing;
+  assert.deepEqual(order, ["a", "written in a", "b", "written in b", "c", "written in c"]);
+  assert.equal(transactions(), 3);
+});
+
 groupTest("closing answers what was called before and refuses what comes after", async ({ group, add, stored }) => {
   const writing = Promise.all([add(1), add(2)]);
   const closing = group.close();

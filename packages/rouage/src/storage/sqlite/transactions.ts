@@ -28,8 +28,8 @@ export interface TransactionsOptions {
   /** Opens the connection, at the first transaction. */
   readonly open: () => Session;
   readonly pause: GroupCommit["pause"];
-  /** Called after each COMMIT. */
-  readonly committed: (transactions: number) => void;
+  /** Called after each COMMIT of something. */
+  readonly committed: () => void;
   readonly log: Logger;
   /** Longest that one transaction may hold the store. */
   readonly limitMs?: number | undefined;
@@ -50,6 +50,7 @@ interface Own {
   readonly session: Session;
   /** What the backend said when it failed: nothing of the transaction can be kept. */
   failure?: unknown;
+  wrote?: boolean;
 }
 
 export function transactions({
@@ -65,6 +66,8 @@ export function transactions({
   let session: Session | undefined;
   let running: Promise<void> | undefined;
   let closed = false;
+  /** Whether the turn under way has something to commit. */
+  let wrote = false;
 
   function current(): Own | undefined {
     const own = context.current();
@@ -81,6 +84,7 @@ export function transactions({
   async function turn(): Promise<readonly (() => void)[]> {
     const begun: Waiting[] = [];
     const settle: (() => void)[] = [];
+    wrote = false;
     try {
       session ??= open();
       await begin(session);
@@ -101,7 +105,7 @@ export function transactions({
             reject(unavailable(error)),
       );
     }
-    committed(begun.length);
+    if (wrote) committed();
     return settle;
   }
 
@@ -134,6 +138,7 @@ export function transactions({
           const { failure } = own;
           if (!connection.isTransaction) throw failure ?? new Error("the backend took the transaction back");
           if (failure !== undefined || ended.outcome.status === "rejected") prepare("ROLLBACK TO entire").run();
+          else wrote ||= own.wrote === true;
           prepare("RELEASE entire").run();
           if (failure !== undefined && ended.outcome.status === "fulfilled") return () => reject(unavailable(failure));
           return () => resolve(ended);
@@ -153,7 +158,8 @@ export function transactions({
     },
     step({ database: { connection, prepare } }, work) {
       // Where the backend took the transaction back, a savepoint would begin, and end, one of its own.
-      current();
+      const own = current();
+      if (own !== undefined) own.wrote = true;
       prepare("SAVEPOINT step").run();
       try {
         const value = work();
@@ -161,7 +167,6 @@ export function transactions({
         return value;
       } catch (error) {
         if (isBackendError(error) || !connection.isTransaction) {
-          const own = context.current();
           if (own !== undefined) own.failure = error;
           throw translated(error);
         }
