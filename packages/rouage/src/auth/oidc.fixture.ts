@@ -109,9 +109,9 @@ export async function tokensOf(
   options: { readonly scope?: string; readonly resource?: string } = {},
 ): Promise<Record<string, string>> {
   const verifier = "v".repeat(43);
-  const challenge = Buffer.from(
-    await crypto.subtle.digest("SHA-256", new TextEncoder().encode(verifier)),
-  ).toString("base64url");
+  const challenge = Buffer.from(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(verifier))).toString(
+    "base64url",
+  );
   const resource = options.resource === undefined ? {} : { resource: options.resource };
   const query = new URLSearchParams({
     ...{ response_type: "code", client_id: client.clientId, redirect_uri: redirectUri, state: "s", ...resource },
