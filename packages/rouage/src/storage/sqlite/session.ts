@@ -1,12 +1,10 @@
 /** Everything that reads and writes a store through one connection: one is for all of the process, another for its transactions. */
-import type { StoredEntry } from "../storage.ts";
 import { type ChangeWriter, changeWriter } from "./changes.ts";
 import type { Database } from "./database.ts";
 import { permissionReader, type SqlitePermissions } from "./permission-reader.ts";
+import type { Getter, ReadCache } from "./read-cache.ts";
 import type { SqliteResource } from "./resources.ts";
 import { one, storedObject } from "./rows.ts";
-
-export type Getter = (parent: string, id: string) => StoredEntry | undefined;
 
 export interface Session {
   readonly database: Database;
@@ -14,22 +12,32 @@ export interface Session {
   readonly permissions: SqlitePermissions;
   /** One for each resource: the hottest path. */
   readonly gets: Map<string, Getter>;
+  /** Stands between the reads and the connection where nobody reads inside of a transaction. */
+  readonly cache: ReadCache | undefined;
 }
 
-export function openSession(database: Database, resources: ReadonlyMap<string, SqliteResource>): Session {
+export function openSession(
+  database: Database,
+  resources: ReadonlyMap<string, SqliteResource>,
+  cache?: ReadCache,
+): Session {
+  const changes = changeWriter(database, (name) => resourceIn(resources, name));
+  const permissions = permissionReader(database);
   const session: Session = {
     database,
-    changes: changeWriter(database, (name) => resourceIn(resources, name)),
-    permissions: permissionReader(database),
+    changes: cache?.changes(changes) ?? changes,
+    permissions: cache?.permissions(permissions) ?? permissions,
     gets: new Map(),
+    cache,
   };
   for (const resource of resources.values()) addResource(session, resource);
   return session;
 }
 
 /** Makes the session ready for a resource that was defined, or defined anew. */
-export function addResource({ database, gets }: Session, resource: SqliteResource): void {
-  gets.set(resource.name, getter(database, resource));
+export function addResource({ database, gets, cache }: Session, resource: SqliteResource): void {
+  const get = getter(database, resource);
+  gets.set(resource.name, cache?.getter(resource.name, get) ?? get);
 }
 
 export function resourceIn(resources: ReadonlyMap<string, SqliteResource>, name: string): SqliteResource {

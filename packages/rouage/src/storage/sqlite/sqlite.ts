@@ -12,14 +12,15 @@ import { eraser } from "./erase.ts";
 import { groupCommit } from "./group-commit.ts";
 import { newest, readLog } from "./log.ts";
 import { migrate } from "./migrations.ts";
-import { reachableObjects } from "./permission-reader.ts";
+import { groupsWithMembers, reachableObjects } from "./permission-reader.ts";
 import { countObjects, listEntries, scanEntries } from "./queries.ts";
+import { readCache } from "./read-cache.ts";
 import { defineResource, type SqliteResource } from "./resources.ts";
 import { one } from "./rows.ts";
 import { addResource, openSession, resourceIn, type Session } from "./session.ts";
 import { transactions as transactionsOf } from "./transactions.ts";
 import { watchOthers } from "./watch.ts";
-import { emptyOut, totalsOf } from "./whole.ts";
+import { emptyOut, listStates, listStatesBehind, totalsOf } from "./whole.ts";
 
 export interface SqliteStorageOptions {
   /** Relative to the working directory; the file and its folders are made when absent, readable for the owner alone. */
@@ -57,7 +58,8 @@ export function sqliteStorage({
   }
   const created = one(database.prepare("SELECT value FROM meta WHERE key = 'created'"))?.[0] as number;
   const resources = new Map<string, SqliteResource>();
-  const main = openSession(database, resources);
+  const cache = readCache(database, { path });
+  const main = openSession(database, resources, cache);
   const news = notifier();
   const groups = metrics?.histogram(
     "storage_group_writes",
@@ -66,6 +68,7 @@ export function sqliteStorage({
     groupBuckets,
   );
   const written = () => {
+    cache.committed();
     news.notify();
     checkpoints.committed();
   };
@@ -80,7 +83,10 @@ export function sqliteStorage({
   const transactions = transactionsOf({
     open: () => openSession(openDatabase(path), resources),
     pause: group.pause,
-    committed: written,
+    committed() {
+      cache.clear();
+      written();
+    },
     log,
     limitMs: transactionLimitMs,
   });
@@ -127,6 +133,7 @@ export function sqliteStorage({
       if (transactions.current() !== undefined) throw new Error("lists cannot be defined inside of a transaction");
       open();
       const defined = await group.run(() => definitions.map((definition) => defineResource(database, definition)));
+      cache.clear();
       for (const resource of defined) {
         resources.set(resource.name, resource);
         addResource(main, resource);
@@ -186,6 +193,7 @@ export function sqliteStorage({
     afterCommit: (task) => transactions.afterCommit(task),
 
     permissions: {
+      groups: () => groupsWithMembers((after) => read(({ permissions }) => permissions.membersBehind(after))),
       of: (key) => read(({ permissions }) => permissions.of(key)),
       groupsOf: (member) => read(({ permissions }) => permissions.groupsOf(member)),
       reachable: (query) => reachableObjects((after) => read(({ permissions }) => permissions.reachable(query, after))),
@@ -202,14 +210,24 @@ export function sqliteStorage({
 
     position: async () => read(({ database }) => newest(database)),
 
+    lists: () => listStates((after) => read(({ database }) => listStatesBehind(database, after))),
     totals: async () => read(({ database }) => totalsOf(database)),
-    flush: () => write(({ database }) => emptyOut(database)),
+    flush: () =>
+      write(({ database, cache }) => {
+        cache?.clear();
+        return emptyOut(database);
+      }),
 
     async erase(scopes) {
       open();
       const inside = transactions.current();
       if (inside === undefined) {
-        const count = await erase.remove(scopes, { ...main, run: (step) => group.run(step) });
+        const run = <T>(step: () => T) =>
+          group.run(() => {
+            cache.clear();
+            return step();
+          });
+        const count = await erase.remove(scopes, { ...main, run });
         await erase.scrub();
         return count;
       }
@@ -261,6 +279,7 @@ export function sqliteStorage({
         news.notify();
         others.close();
         await checkpoints.close();
+        cache.close();
         transactions.session?.database.close();
         database.close();
       })();

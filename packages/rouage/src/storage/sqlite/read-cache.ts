@@ -1,0 +1,251 @@
+/**
+ * What was read lately, in memory, for as long as nobody has committed anything since that could have changed it: own commits forget what
+ * they touch, another connection's commit forgets everything. Bounded; knows nothing of transactions, whose reads do not come here.
+ */
+import { resolve } from "node:path";
+import { performance } from "node:perf_hooks";
+import type { Change, ListKey, ObjectKey, StoredEntry } from "../storage.ts";
+import type { ChangeWriter } from "./changes.ts";
+import type { Database } from "./database.ts";
+import type { SqlitePermissions } from "./permission-reader.ts";
+import { one } from "./rows.ts";
+
+export type Getter = (parent: string, id: string) => StoredEntry | undefined;
+
+export interface ReadCache {
+  /** The same reads, answered from memory where that is known to be right. */
+  getter(resource: string, read: Getter): Getter;
+  permissions(reader: SqlitePermissions): SqlitePermissions;
+  /** The same writes; what they change is forgotten before their transaction ends. */
+  changes(writer: ChangeWriter): ChangeWriter;
+  /** Forgets everything: after writes that went past `changes`. */
+  clear(): void;
+  /** To be called when a transaction was committed, before anybody is told of it. */
+  committed(): void;
+  close(): void;
+}
+
+export interface ReadCacheOptions {
+  /** The store's file. */
+  readonly path: string;
+  /** Characters of bodies, and about as many bytes, that are kept at most. */
+  readonly size?: number;
+  /** Number of the turn of the event loop, where it is known: other connections are looked for once a turn. */
+  readonly turn?: () => number | undefined;
+}
+
+/** What an entry takes beside its text. */
+const overhead = 250;
+
+export function readCache(
+  { prepare }: Pick<Database, "prepare">,
+  { path, size = 8_000_000, turn = loopTurn }: ReadCacheOptions,
+): ReadCache {
+  const dataVersion = prepare("PRAGMA data_version");
+  const shelves = new Map<string, Shelf<unknown>>();
+  /** An object larger than this would push out too much of what others read. */
+  const largest = size / 64;
+  let used = 0;
+  const file = sharedFile(path);
+  let checked: number | undefined;
+  let seen = -1;
+  let version: unknown;
+
+  function shelf<T>(name: string): Shelf<T> {
+    const own = (shelves.get(name) ?? { young: new Map(), old: new Map() }) as Shelf<T>;
+    shelves.set(name, own);
+    return own;
+  }
+
+  function clear(): void {
+    for (const each of shelves.values()) {
+      each.young.clear();
+      each.old.clear();
+    }
+    used = 0;
+  }
+
+  /**
+   * Forgets everything when another connection has committed. Who asks because of another process's commit sent the request after it, and
+   * it is read from its socket in a later turn of the event loop: looking once in each turn, before the first use, is soon enough.
+   */
+  function refresh(): void {
+    const now = turn();
+    if (now !== undefined && now === checked && file.commits === seen) return;
+    const current = one(dataVersion)?.[0];
+    if (current !== version) clear();
+    version = current;
+    checked = now;
+    seen = file.commits;
+  }
+
+  /** Two generations, so that a hit costs no upkeep: what was not used while half of the room was filled goes. */
+  function keep<T>(own: Shelf<T>, key: string, value: T, weight: number): void {
+    if (weight > largest) return;
+    if (used + weight > size / 2) {
+      for (const each of shelves.values()) {
+        each.old = each.young;
+        each.young = new Map();
+      }
+      used = 0;
+    }
+    used += weight;
+    own.young.set(key, value);
+  }
+
+  function look<T>(own: Shelf<T>, key: string, weigh: (value: T) => number): T | undefined {
+    const young = own.young.get(key);
+    if (young !== undefined) return young;
+    const old = own.old.get(key);
+    if (old !== undefined) keep(own, key, old, weigh(old));
+    return old;
+  }
+
+  const entries = shelf<Awaited<ReturnType<SqlitePermissions["of"]>>>("permissions");
+
+  const groups = shelf<ReadonlySet<string>>("groups");
+
+  function forget(change: Change): void {
+    if (change.kind === "put" || change.kind === "delete") {
+      const { resource, parent, id } = change.key;
+      drop(shelf(placeOf(resource, parent)), keyOf(parent, id));
+      if (change.kind === "delete" || change.permissions !== undefined) drop(entries, fullKey(change.key));
+    } else if (change.kind === "members" || change.kind === "forget") {
+      for (const each of [entries, groups]) {
+        each.young.clear();
+        each.old.clear();
+      }
+    }
+  }
+
+  return {
+    getter(resource, read) {
+      const top = shelf<StoredEntry>(placeOf(resource, ""));
+      const nested = shelf<StoredEntry>(placeOf(resource, "/"));
+      return (parent, id) => {
+        refresh();
+        const own = parent === "" ? top : nested;
+        const key = keyOf(parent, id);
+        const known = look(own, key, entryWeight);
+        if (known !== undefined) return known;
+        const entry = read(parent, id);
+        if (entry?.kind === "object") keep(own, key, entry, entryWeight(entry));
+        return entry;
+      };
+    },
+
+    permissions: (reader) => ({
+      ...reader,
+      of(key) {
+        refresh();
+        const name = fullKey(key);
+        const known = look(entries, name, permissionsWeight);
+        if (known !== undefined) return known;
+        const found = reader.of(key);
+        // Handed out again and again: nobody may change it.
+        for (const principals of Object.values(found)) Object.freeze(principals);
+        keep(entries, name, Object.freeze(found), permissionsWeight(found));
+        return found;
+      },
+      groupsOf(member) {
+        refresh();
+        const known = look(groups, member, groupsWeight);
+        if (known !== undefined) return known;
+        const found = reader.groupsOf(member);
+        keep(groups, member, found, groupsWeight(found));
+        return found;
+      },
+    }),
+
+    changes: (writer) => ({
+      ...writer,
+      write(changes, context, now) {
+        const results = writer.write(changes, context, now);
+        for (const change of changes) forget(change);
+        return results;
+      },
+    }),
+
+    clear,
+    committed() {
+      file.commits++;
+    },
+    close: () => file.leave(),
+  };
+}
+
+interface SharedFile {
+  /** Commits that this process has made. */
+  commits: number;
+  leave(): void;
+}
+
+/**
+ * What all storages of this process that have opened the same file know of each other, because one may tell the other of a commit within
+ * the same turn. Of the process and not of a storage, as SQLite's own locks on a file are.
+ */
+const files = new Map<string, { readonly shared: SharedFile; users: number }>();
+
+function sharedFile(path: string): SharedFile {
+  const name = resolve(path);
+  const known = files.get(name);
+  if (known !== undefined) {
+    known.users++;
+    return known.shared;
+  }
+  const shared: SharedFile = {
+    commits: 0,
+    leave() {
+      if (--file.users === 0) files.delete(name);
+    },
+  };
+  const file = { shared, users: 1 };
+  files.set(name, file);
+  return shared;
+}
+
+interface Shelf<T> {
+  young: Map<string, T>;
+  old: Map<string, T>;
+}
+
+function drop({ young, old }: Shelf<unknown>, key: string): void {
+  young.delete(key);
+  old.delete(key);
+}
+
+/** Lists without a parent have a shelf of their own, so that the commonest key is the id as it is. */
+function placeOf(resource: string, parent: ListKey["parent"]): string {
+  return parent === "" ? `top ${resource}` : `nested ${resource}`;
+}
+
+function keyOf(parent: string, id: string): string {
+  return parent === "" ? id : `${parent.length} ${parent}${id}`;
+}
+
+function fullKey({ resource, parent, id }: ObjectKey): string {
+  return `${resource.length} ${parent.length} ${resource}${parent}${id}`;
+}
+
+function entryWeight(entry: StoredEntry): number {
+  return overhead + (entry.kind === "object" ? entry.body.length : 0);
+}
+
+function permissionsWeight(permissions: Readonly<Record<string, readonly string[]>>): number {
+  let weight = overhead;
+  for (const name in permissions)
+    for (const principal of permissions[name] ?? []) weight += overhead / 5 + principal.length;
+  return weight;
+}
+
+function groupsWeight(groups: ReadonlySet<string>): number {
+  let weight = overhead;
+  for (const group of groups) weight += overhead / 5 + group.length;
+  return weight;
+}
+
+/** Undefined where the runtime does not count: then every use looks. */
+function loopTurn(): number | undefined {
+  const { uvMetricsInfo } = performance.nodeTiming as Partial<typeof performance.nodeTiming>;
+  return uvMetricsInfo?.loopCount;
+}
