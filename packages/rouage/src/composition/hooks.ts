@@ -26,8 +26,8 @@ export function hookedResources(
       if (!resources.some((resource) => resource.name === name))
         throw new Error(`${where} hooks on ${name}, which is not among the service's resources`);
       for (const [hook, run] of Object.entries(hooks))
-        if ((hook !== "before" && hook !== "after") || (run !== undefined && typeof run !== "function"))
-          throw new Error(`${where}: hooks.${name}.${hook} must be before or after, and a function`);
+        if ((hook !== "before" && hook !== "stored" && hook !== "after") || (run !== undefined && typeof run !== "function"))
+          throw new Error(`${where}: hooks.${name}.${hook} must be before, stored or after, and a function`);
       added.set(name, [...(added.get(name) ?? []), { plugin: plugin.name, hooks }]);
     }
   return resources.map((resource) => {
@@ -41,9 +41,11 @@ export function hookedResources(
 
 function chained(resource: string, all: readonly Named[]): Hooks<JsonObject> {
   const befores = all.filter(({ hooks }) => hooks.before !== undefined);
+  const stored = all.filter(({ hooks }) => hooks.stored !== undefined);
   const afters = all.filter(({ hooks }) => hooks.after !== undefined);
   return {
     ...(befores.length > 0 && { before: beforeOf(befores) }),
+    ...(stored.length > 0 && { stored: storedOf(stored) }),
     ...(afters.length > 0 && { after: afterOf(resource, afters) }),
   };
 }
@@ -63,6 +65,13 @@ function beforeOf(all: readonly Named[]): NonNullable<Hooks<JsonObject>["before"
       if (returned !== undefined && write.action !== "delete") replacement = returned;
     }
     return replacement;
+  };
+}
+
+/** One that fails takes the write back, and with it what those ahead have written. */
+function storedOf(all: readonly Named[]): NonNullable<Hooks<JsonObject>["stored"]> {
+  return async (write, context) => {
+    for (const { hooks } of all) await hooks.stored?.(write, context);
   };
 }
 

@@ -244,7 +244,7 @@ describe("answers that are kept", () => {
         }),
       ],
     });
-    const attempt = () => send(running, "/v1/kittens", { key: "abc" });
+    const attempt = () => send(running, "/v1/kittens", { key: "abc", as: "ann" });
     for (const [error, status] of [
       [new Error("broken"), 500],
       [new ServiceError("unavailable"), 503],
@@ -266,9 +266,14 @@ describe("answers that are kept", () => {
     assert.deepEqual(shown(await attempt()), shown(refused));
     assert.equal(runs, 5);
     assert.deepEqual(await names(running), []);
-    const invalid = { key: "def", body: { data: { name: 1 } } };
+    const invalid = { key: "def", as: "ann", body: { data: { name: 1 } } };
     assert.equal((await send(running, "/v1/kittens", invalid)).status, 400);
     assert.equal((await send(running, "/v1/kittens", invalid)).headers["idempotent-replayed"], "true");
+    const count = () => running.storage.count({ resource: "idempotency-keys", parent: "" });
+    const before = await count();
+    const { as: _, ...nobody } = invalid;
+    assert.equal((await send(running, "/v1/kittens", nobody)).status, 400);
+    assert.equal(await count(), before, "refusing who is not known leaves nothing in the store");
   });
 
   test("and what the request wrote are one step: without the one there is not the other", async (t) => {

@@ -140,6 +140,28 @@ describe("a plugin adds to its service", () => {
   });
 });
 
+test("hello, and the context of a service, know the groups of a caller", async (t) => {
+  const groups = resource("groups", {
+    schema: Type.Object({ members: Type.Array(Type.String()) }),
+    sharing: { members: ({ members }) => members as string[] },
+  });
+  const running = await started(t, [], { resources: [groups], authentication: [named("own")] });
+  const put = await running.fetch(
+    new Request("http://local/v1/groups/friends", {
+      method: "PUT",
+      headers: { "content-type": "application/json", authorization: "own ann" },
+      body: JSON.stringify({ data: { members: ["own:tom"] } }),
+    }),
+  );
+  assert.equal(put.status, 201);
+  const expected = ["system.Everyone", "system.Authenticated", "own:tom", "team:own", "/groups/friends"];
+  const hello = await json(get(running, "/v1/", { authorization: "own tom" }));
+  assert.deepEqual(hello.user.principals, expected);
+  const principal = { ...anonymous, id: "own:tom", principals: ["team:own"] };
+  assert.deepEqual(await running.context.principalsOf(principal), expected);
+  assert.deepEqual(await running.context.principalsOf(anonymous), ["system.Everyone"]);
+});
+
 describe("hooks of plugins", () => {
   const naming =
     (suffix: string, seen: string[] = []): NonNullable<Hooks<{ name: string }>["before"]> =>
@@ -194,6 +216,34 @@ describe("hooks of plugins", () => {
       data.map((toy: { name: string }) => toy.name),
       ["ball", "mouse"],
     );
+  });
+
+  test("see the entries that those ahead have set", async (t) => {
+    const seen: unknown[] = [];
+    const shared = resource("shared", { schema, sharing: true });
+    const adding =
+      (name: string): Hooks<never>["before"] =>
+      ({ permissions, setPermissions }) => {
+        seen.push(permissions?.next);
+        setPermissions({ ...permissions?.next, read: [...(permissions?.next.read ?? []), name] });
+      };
+    const plugin = (name: string): Plugin => ({
+      name,
+      hooks: () => ({ shared: { before: adding(name) } as Hooks<never> }),
+    });
+    const running = await started(t, [plugin("a"), plugin("b")], {
+      resources: [shared],
+      authentication: [named("own")],
+    });
+    const response = await running.fetch(
+      new Request("http://local/v1/shared/one", {
+        method: "PUT",
+        headers: { "content-type": "application/json", authorization: "own ann" },
+        body: JSON.stringify({ data: { name: "one" } }),
+      }),
+    );
+    assert.deepEqual((await json(response)).permissions, { read: ["a", "b"], write: ["own:ann"] });
+    assert.deepEqual(seen, [{ write: ["own:ann"] }, { write: ["own:ann"], read: ["a"] }]);
   });
 
   test("one that refuses keeps the object and all further changes out", async (t) => {

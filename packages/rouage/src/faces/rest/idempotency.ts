@@ -67,7 +67,7 @@ export function createIdempotency({ store, identify, refusal, ...parts }: Idempo
       const found = await kept.find(lock.id);
       if (found !== undefined) return again(exchange, lock, found, fingerprint);
       const keep = async (answer: Answer): Promise<boolean> =>
-        !isFinal(answer) || kept.keep(lock.id, seal(lock, keptOf(answer, fingerprint, parts.bodyLimit)));
+        !isKept(answer, principal) || kept.keep(lock.id, seal(lock, keptOf(answer, fingerprint, parts.bodyLimit)));
       if (mode === "atomic") return await atomically(kept, () => attempt(exchange, work), keep);
       const answer = await attempt(exchange, work);
       await keep(answer);
@@ -148,6 +148,11 @@ const methods: ReadonlySet<string> = new Set(["POST", "PATCH"]);
 /** Who is not known is told apart by address; addresses that are not known are one. */
 function callerOf({ id }: Principal, { peer }: HttpRequest): string {
   return id === undefined ? `address ${peer ?? "unknown"}` : `principal ${id}`;
+}
+
+/** Who is not known and refused has written nothing, and shall not fill the store with refusals. */
+function isKept(answer: Answer, { id }: Principal): boolean {
+  return isFinal(answer) && (id !== undefined || answer.status < 400);
 }
 
 /** Failures of the service, and answers that say when to come back, are not kept: a repetition may fare better. */
