@@ -4,7 +4,7 @@
  */
 import { invalid } from "../errors.ts";
 import type { SortValue } from "../storage/filter.ts";
-import { type LogEntry, QueryTooCostly, type Storage } from "../storage/storage.ts";
+import { type LogEntry, QueryTooCostly, type Storage, type StoredEntry } from "../storage/storage.ts";
 import type { WatchedChange } from "./operations.ts";
 import { tell, type Watching } from "./watching.ts";
 
@@ -47,17 +47,30 @@ export async function* catchUp(
       watching.revision = Math.max(watching.revision, last.revision);
       after = [last.revision];
     }
-    const covered = new Map(page.map((entry) => [entry.id, entry.revision]));
+    const covered = await coveredBy(page, logged(storage, watching, until));
     for await (const entry of logged(storage, watching, until)) {
-      if ((covered.get(entry.id) ?? -1) >= entry.revision) continue;
+      const told = covered.get(entry.id);
+      if (told !== undefined) {
+        // What is behind it came after the page, even with a revision of the past.
+        if (told === entry.revision) covered.delete(entry.id);
+        continue;
+      }
       // Beyond the page's end: a later page has it, or what became of it.
       if (!isLast && entry.revision > (last?.revision ?? 0)) continue;
       await renew();
-      const told = await tell(watching, entry);
-      if (told !== undefined) yield told;
+      const change = await tell(watching, entry);
+      if (change !== undefined) yield change;
     }
     watching.position = until;
   }
+}
+
+/** Objects of the page whose state there was logged among these entries, with its revision: the page tells all entries up to it. */
+async function coveredBy(page: readonly StoredEntry[], entries: AsyncIterable<LogEntry>): Promise<Map<string, number>> {
+  const revisions = new Map(page.map((entry) => [entry.id, entry.revision]));
+  const covered = new Map<string, number>();
+  for await (const { id, revision } of entries) if (revisions.get(id) === revision) covered.set(id, revision);
+  return covered;
 }
 
 /** What the log has of the list behind the watcher's position, up to another one. */
