@@ -35,9 +35,8 @@ export function changeWriter(database: Database, resourceOf: (name: string) => S
   const upsertList = prepare(
     "INSERT INTO lists (resource, parent, revision) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET revision = excluded.revision",
   );
-  const bumpList = prepare(
-    "INSERT INTO lists (resource, parent, revision) VALUES (?, ?, max(?, 1)) ON CONFLICT DO UPDATE SET revision = max(excluded.revision, revision + 1) RETURNING revision",
-  );
+  // An upsert, and whatever has RETURNING, opens a savepoint of its own, which costs the more the more the transaction has changed already.
+  const updateList = prepare("UPDATE lists SET revision = ? WHERE resource = ? AND parent = ?");
   const raiseList = prepare(
     "INSERT INTO lists (resource, parent, revision, purged) VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET revision = max(revision, excluded.revision), purged = max(purged, excluded.purged)",
   );
@@ -99,10 +98,14 @@ export function changeWriter(database: Database, resourceOf: (name: string) => S
     return others.some((row: unknown) => (row as readonly unknown[])[0] !== id);
   }
 
-  /** The revision of a change; the list has its own from here on. Without a wish that takes one statement. */
+  /** The revision of a change; the list has its own from here on. */
   function allocate(table: TableStatements, change: Write, object: number | undefined, now: number): number {
     const { key, revision: wish } = change;
-    if (wish === undefined) return one(bumpList, key.resource, key.parent, now)?.[0] as number;
+    if (wish === undefined) {
+      const next = Math.max(now, revision(key) + 1);
+      if (updateList.run(next, key.resource, key.parent).changes === 0) upsertList.run(key.resource, key.parent, next);
+      return next;
+    }
     const isTaken = (revision: number): boolean => taken(table, key, revision);
     const next = nextRevision({ list: revision(key), object, wish, now, taken: isTaken });
     upsertList.run(key.resource, key.parent, next.list);
