@@ -18,10 +18,11 @@ export interface Cascade {
 }
 
 /** Most nested objects that are deleted in one transaction with the object above them. */
-export const largestTransaction = 5000;
+export const largestTransaction = 20_000;
 /** Objects of one commit, in which nobody else is answered. */
 const batchSize = 250;
-/** A page of objects to delete ends early at so many characters of their bodies. */
+/** A page of objects to delete, at most so many and so many characters of their bodies. */
+const largestPage = 5000;
 const pageSize = 4 * 1024 * 1024;
 /** Cheaper than by id: it is the order in which they came. */
 const oldestFirst = [{ field: "last_modified", direction: "ascending" }] as const;
@@ -86,7 +87,7 @@ export function cascadeOf({ resource, dependencies }: Plan): Cascade {
       // From the start each time, as what was read before is gone.
       const page = await storage.list(list, {
         sort: oldestFirst,
-        limit: Math.min(left, largestTransaction),
+        limit: Math.min(left, largestPage),
         size: pageSize,
       });
       if (page.length === 0) break;
