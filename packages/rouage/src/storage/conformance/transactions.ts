@@ -1,5 +1,6 @@
 /** Conformance: transactions, and what belongs to them. */
 import assert from "node:assert/strict";
+import { AsyncLocalStorage } from "node:async_hooks";
 import fc from "fast-check";
 import { ServiceError } from "../../errors.ts";
 import type { Storage } from "../storage.ts";
@@ -358,6 +359,34 @@ export function transactionTests(open: ConformanceSubject): void {
 
   storageTest(
     open,
+    "a follower begun inside is told of what is committed alone, and outlives it",
+    async ({ storage }) => {
+      const ending = new AbortController();
+      const seen: string[] = [];
+      let following: Promise<void> = Promise.resolve();
+      await storage
+        .transaction(async () => {
+          following = (async () => {
+            for await (const { id } of storage.log({ follow: true, signal: ending.signal })) {
+              seen.push(id);
+              if (id === "last") ending.abort();
+            }
+          })();
+          await save(storage, things, "never");
+          for (let turn = 0; turn < 5; turn++) await turnOver();
+          throw new Error("no");
+        })
+        .catch(() => {});
+      assert.deepEqual(seen, []);
+      await storage.transaction(() => save(storage, things, "first"));
+      await save(storage, things, "last");
+      await following;
+      assert.deepEqual(seen, ["first", "last"]);
+    },
+  );
+
+  storageTest(
+    open,
     "positions are given to nobody else when a transaction is taken back, and grow on",
     async ({ storage }) => {
       await save(storage, things, "a");
@@ -551,11 +580,25 @@ export function transactionTests(open: ConformanceSubject): void {
     await Promise.all([inside, stray]);
   });
 
+  storageTest(open, "work and tasks run in their caller's asynchronous context", async ({ storage }) => {
+    const context = new AsyncLocalStorage<string>();
+    const seen: (string | undefined)[] = [];
+    const one = (name: string) =>
+      context.run(name, () =>
+        storage.transaction(async () => {
+          await turnOver();
+          seen.push(context.getStore());
+          storage.afterCommit(() => void seen.push(context.getStore()));
+        }),
+      );
+    await Promise.all([..."abc"].map(one));
+    assert.deepEqual(seen.sort(), [..."aabbcc"]);
+  });
+
   storageTest(open, "each belongs to its own storage, one within the other", async ({ storage, clock }) => {
     const second = await open({ clock });
     try {
       await second.storage.define([{ resource: "things", indexes: [], unique: [] }]);
-      // Several at once, so that one runs in the turn that another began.
       await Promise.all(
         ["a", "b", "c"].map((id) =>
           storage.transaction(async () => {
