@@ -366,13 +366,13 @@ export function transactionTests(open: ConformanceSubject): void {
       let following: Promise<void> = Promise.resolve();
       await storage
         .transaction(async () => {
+          await save(storage, things, "never");
           following = (async () => {
             for await (const { id } of storage.log({ follow: true, signal: ending.signal })) {
               seen.push(id);
               if (id === "last") ending.abort();
             }
           })();
-          await save(storage, things, "never");
           for (let turn = 0; turn < 5; turn++) await turnOver();
           throw new Error("no");
         })
