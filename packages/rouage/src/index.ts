@@ -54,6 +54,7 @@ export {
   type ResourceOptions,
   resource,
   type Sharing,
+  type StoredWrite,
   type WriteAction,
 } from "./resource.ts";
 export { type Reply, type Route, type RouteContext, type RouteOptions, reply, route } from "./route.ts";

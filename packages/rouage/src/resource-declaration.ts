@@ -39,6 +39,14 @@ export interface FinishedWrite<T> {
   readonly next: (T & Meta) | undefined;
 }
 
+/** A write that the store has, in a transaction that is still open. */
+export interface StoredWrite<T> extends FinishedWrite<T> {
+  /** Of the object, or of its tombstone. */
+  readonly revision: number;
+  /** The object's own permission entries before and after; undefined unless the resource is shared. */
+  readonly permissions?: { readonly previous: Permissions; readonly next: Permissions } | undefined;
+}
+
 // Methods, not function properties, so that `Resource<S>` is a `Resource`: TypeScript compares their parameters both ways.
 export interface Hooks<T> {
   /**
@@ -47,6 +55,11 @@ export interface Hooks<T> {
    */
   // biome-ignore lint/suspicious/noConfusingVoidType: a hook without a return statement is the usual case
   before?(write: PendingWrite<T>, context: OperationContext): T | undefined | void | Promise<T | undefined | void>;
+  /**
+   * In the transaction of the write, once the object has its revision: what is written here becomes durable with it, and an error takes both
+   * back. Not called for what goes because something above it is deleted. A resource with such a hook pays for a transaction at each write.
+   */
+  stored?(write: StoredWrite<T>, context: OperationContext): void | Promise<void>;
   /** After the commit is durable; an error is logged and changes nothing. The answer waits for it. */
   after?(write: FinishedWrite<T>, context: OperationContext): void | Promise<void>;
 }

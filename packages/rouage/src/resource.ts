@@ -16,6 +16,7 @@ export type {
   Resource,
   ResourceOptions,
   Sharing,
+  StoredWrite,
   WriteAction,
 } from "./resource-declaration.ts";
 

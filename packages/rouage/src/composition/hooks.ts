@@ -26,7 +26,10 @@ export function hookedResources(
       if (!resources.some((resource) => resource.name === name))
         throw new Error(`${where} hooks on ${name}, which is not among the service's resources`);
       for (const [hook, run] of Object.entries(hooks))
-        if ((hook !== "before" && hook !== "stored" && hook !== "after") || (run !== undefined && typeof run !== "function"))
+        if (
+          (hook !== "before" && hook !== "stored" && hook !== "after") ||
+          (run !== undefined && typeof run !== "function")
+        )
           throw new Error(`${where}: hooks.${name}.${hook} must be before, stored or after, and a function`);
       added.set(name, [...(added.get(name) ?? []), { plugin: plugin.name, hooks }]);
     }

@@ -408,7 +408,7 @@ describe("mistakes in plugins stop the program by name", () => {
     );
     await assert.rejects(
       started(t, [{ name: "a", hooks: () => ({ kittens: { around() {} } as never }) }]),
-      /plugin a: hooks.kittens.around must be before or after/,
+      /plugin a: hooks.kittens.around must be before, .*, and a function/,
     );
     await assert.rejects(
       started(t, [{ name: "a", checks: () => ({ storage: async () => {} }) }]),

@@ -196,7 +196,8 @@ function* optionProblems({ id, pageSize, disabled = [], ...rest }: ResourceOptio
   if (rest.unknownFields !== undefined && !["reject", "drop", "keep"].includes(rest.unknownFields))
     yield "unknownFields must be reject, drop or keep";
   for (const [hook, run] of Object.entries(rest.hooks ?? {})) {
-    if (hook !== "before" && hook !== "after") yield `hooks.${hook} is not known (before, after)`;
+    if (hook !== "before" && hook !== "stored" && hook !== "after")
+      yield `hooks.${hook} is not known (before, stored, after)`;
     else if (run !== undefined && typeof run !== "function") yield `hooks.${hook} must be a function`;
   }
   for (const option of Object.keys(rest)) if (!knownOptions.has(option)) yield `option ${option} is not known`;

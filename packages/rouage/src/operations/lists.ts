@@ -8,6 +8,7 @@ import {
   CommitConflict,
   type ListKey,
   type ObjectKey,
+  type Permissions,
   parseEntry,
   QueryTooCostly,
   renderTombstone,
@@ -28,7 +29,7 @@ import { listDecision } from "./rules.ts";
 import { openByEntries } from "./sharing/lists.ts";
 import { completeSort } from "./sort.ts";
 import type { Visibility } from "./visibility.ts";
-import { commitContext, expectationOf, type Writer } from "./writer.ts";
+import { expectationOf, storedDeletion, type Writer } from "./writer.ts";
 
 export interface ListParts {
   readonly plan: Plan;
@@ -192,12 +193,18 @@ export function listsOf(parts: ListParts): Pick<ResourceOperations, "list" | "de
     }));
     const keys = objects.map(({ id }): ObjectKey => ({ ...list, id }));
     const others: Change[] = [];
-    for (const [index, object] of objects.entries()) {
-      const key = keys[index];
-      if (key !== undefined) others.push(...(await writer.beforeDelete(context, key, object)).changes);
+    const entries: (Permissions | undefined)[] = [];
+    for (const object of objects) {
+      const { changes, previous } = await writer.beforeDelete(context, { ...list, id: object.id }, object);
+      others.push(...changes);
+      entries.push(previous);
     }
     const results = await cascade.remove(context, keys, () =>
-      storage.commit([...removals, ...others], commitContext(context)),
+      writer.commit(context, [...removals, ...others], (made) =>
+        objects.flatMap((object, index) =>
+          storedDeletion({ ...list, id: object.id }, object, made[index], entries[index]),
+        ),
+      ),
     );
     return results.slice(0, objects.length).flatMap((result) => (result.kind === "deleted" ? [result.tombstone] : []));
   }

@@ -2,10 +2,11 @@
 import { ServiceError } from "../errors.ts";
 import type { JsonObject } from "../json.ts";
 import type { Principal } from "../principal.ts";
-import type { FinishedWrite, PendingWrite, WriteAction } from "../resource-declaration.ts";
+import type { FinishedWrite, PendingWrite, StoredWrite, WriteAction } from "../resource-declaration.ts";
 import type { Fields } from "../schema/shape.ts";
 import {
   type Change,
+  type ChangeResult,
   CommitConflict,
   type CommitContext,
   type Expectation,
@@ -43,6 +44,15 @@ export interface Writer {
     preconditions: Preconditions,
   ): Maybe<void>;
   put(context: OperationContext, request: PutRequest): Promise<Put>;
+  /**
+   * Commits, and runs the hook `stored` for each of `writes` in the same transaction.
+   * @throws what the hook throws, and then nothing is committed
+   */
+  commit(
+    context: OperationContext,
+    changes: readonly Change[],
+    writes: (results: readonly ChangeResult[]) => readonly StoredWrite<Fields>[],
+  ): Promise<readonly ChangeResult[]>;
   /** Runs the hook once the write is durable. */
   after(context: OperationContext, write: FinishedWrite<Fields>): Promise<void>;
   before(context: OperationContext, write: Omit<PendingWrite<Fields>, "also" | "setPermissions">): Promise<Hooked>;
@@ -66,6 +76,8 @@ export interface Hooked {
   /** Entries that it wants instead of those of the write. */
   readonly entries: Permissions | undefined;
   readonly changes: readonly Change[];
+  /** Entries of an object that is about to be deleted, where a hook wants to know them. */
+  readonly previous?: Permissions | undefined;
 }
 
 export interface PutRequest {
@@ -150,9 +162,29 @@ export function writerOf(plan: Plan, visibility: Visibility, input: Input): Writ
       };
       const all = [change, ...changes, ...plan.members(key, next as JsonObject)];
       if (live === undefined && isNested) all.push(...requirements(key));
-      const [result] = await storage.commit(all, commitContext(context));
+      const [result] = await writer.commit(context, all, ([made]) => {
+        if (made === undefined || !("object" in made)) return [];
+        const { id, parent } = key;
+        const previous = live === undefined ? undefined : objectOf(live);
+        const next = objectOf(made.object);
+        const shared = isShared ? { permissions: { previous: entries.previous, next: permissions } } : {};
+        return [{ action, id, parent, previous, next, revision: made.object.revision, ...shared }];
+      });
       if (result === undefined || !("object" in result)) throw new Error("the storage answered without the object");
       return { object: result.object, created: result.kind === "created", entries: permissions };
+    },
+
+    async commit(context, changes, writes) {
+      const { stored } = plan.hooks;
+      if (stored === undefined) return storage.commit(changes, commitContext(context));
+      return storage.transaction(async () => {
+        const results = await storage.commit(changes, commitContext(context));
+        for (const write of writes(results)) {
+          const hooked = stored(write, context);
+          if (hooked instanceof Promise) await whileWanted(hooked, context);
+        }
+        return results;
+      });
     },
 
     async before(context, write) {
@@ -175,14 +207,15 @@ export function writerOf(plan: Plan, visibility: Visibility, input: Input): Writ
 
     async beforeDelete(context, key, live) {
       const forgotten = plan.members(key, undefined);
-      if (plan.hooks.before === undefined) return forgotten.length === 0 ? nothing : { ...nothing, changes: forgotten };
+      if (plan.hooks.before === undefined && plan.hooks.stored === undefined)
+        return forgotten.length === 0 ? nothing : { ...nothing, changes: forgotten };
       const { id, parent } = key;
       const previous = plan.sharing === undefined ? undefined : await storage.permissions.of(key);
       const hooked = await writer.before(context, {
         ...{ action: "delete", id, parent, previous: objectOf(live), next: undefined },
         ...(previous === undefined ? {} : { permissions: { previous, next: {} } }),
       });
-      return { ...hooked, changes: [...hooked.changes, ...forgotten] };
+      return { ...hooked, changes: [...hooked.changes, ...forgotten], previous };
     },
 
     async after(context, write) {
@@ -272,4 +305,17 @@ export function expectationOf(live: StoredObject | undefined): Expectation {
 export function commitContext({ principal, requestId, trace }: OperationContext): CommitContext {
   const context = principal.id === undefined ? { requestId } : { principal: principal.id, requestId };
   return trace === undefined ? context : { ...context, traceparent: trace.traceparent };
+}
+
+/** What a hook sees of a deletion that the store has made; none where the storage answered something else. */
+export function storedDeletion(
+  { id, parent }: ObjectKey,
+  live: StoredObject,
+  result: ChangeResult | undefined,
+  previous: Permissions | undefined,
+): readonly StoredWrite<Fields>[] {
+  if (result?.kind !== "deleted") return [];
+  const shared = previous === undefined ? {} : { permissions: { previous, next: {} } };
+  const { revision } = result.tombstone;
+  return [{ action: "delete", id, parent, previous: objectOf(live), next: undefined, revision, ...shared }];
 }

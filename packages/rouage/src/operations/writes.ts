@@ -18,7 +18,7 @@ import { allows } from "./rules.ts";
 import { entryWriterOf } from "./sharing/written.ts";
 import type { Visibility } from "./visibility.ts";
 import { usableWish } from "./wish.ts";
-import { commitContext, expectationOf, type Put, type Writer } from "./writer.ts";
+import { expectationOf, type Put, storedDeletion, type Writer } from "./writer.ts";
 
 export interface WriteParts {
   readonly plan: Plan;
@@ -260,7 +260,7 @@ export function writesOf(parts: WriteParts): Pick<ResourceOperations, "create" |
         }
         await assertAllowed(context, "delete", key, live);
         await writer.assertPreconditions(context, list, live, request);
-        const { changes } = await writer.beforeDelete(context, key, live);
+        const { changes, previous } = await writer.beforeDelete(context, key, live);
         const wished = usableWish(request.revision, plan.dependencies.clock.now());
         const wish = wished !== undefined && wished > live.revision ? wished : undefined;
         const removal = {
@@ -270,7 +270,7 @@ export function writesOf(parts: WriteParts): Pick<ResourceOperations, "create" |
           ...(wish === undefined ? {} : { revision: wish }),
         };
         const [result] = await cascade.remove(context, [key], () =>
-          storage.commit([removal, ...changes], commitContext(context)),
+          writer.commit(context, [removal, ...changes], ([made]) => storedDeletion(key, live, made, previous)),
         );
         if (result?.kind !== "deleted") throw new Error("the storage answered without the tombstone");
         return { live, tombstone: result.tombstone };
