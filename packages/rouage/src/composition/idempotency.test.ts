@@ -447,6 +447,15 @@ test("a key is a string of 1 to 255 characters, with or without quotes", async (
   for (const key of ["8e03978e-40d5-43e8-bc93-6894a57f9324", '"a \\" b"', "x".repeat(255)])
     assert.equal((await send(running, "/v1/kittens", { key })).status, 201, key);
   fc.assert(
+    fc.property(fc.string({ maxLength: 300, unit: "binary" }), (header) => {
+      try {
+        assert.ok(keyOf(header).length <= 255);
+      } catch (error) {
+        assert.ok(ServiceError.is(error) && error.kind.status === 400, header);
+      }
+    }),
+  );
+  fc.assert(
     fc.property(
       fc.string({
         minLength: 1,

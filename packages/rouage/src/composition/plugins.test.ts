@@ -246,6 +246,27 @@ describe("hooks of plugins", () => {
     assert.deepEqual(seen, [{ write: ["own:ann"] }, { write: ["own:ann"], read: ["a"] }]);
   });
 
+  test("that run in the transaction take back what all of them wrote when one fails", async (t) => {
+    const ran: string[] = [];
+    const storing = (name: string): Plugin => ({
+      name,
+      hooks: ({ storage }) => ({
+        kittens: {
+          stored: async ({ id }) => {
+            ran.push(name);
+            const key = { resource: "kittens", parent: "", id: `${id}-${name}` };
+            await storage.commit([{ kind: "put", key, body: '{"name":"twin"}', expect: { kind: "absent" } }]);
+            if (name === "b") throw new ServiceError("forbidden");
+          },
+        },
+      }),
+    });
+    const running = await started(t, [storing("a"), storing("b")]);
+    assert.equal((await post(running, "/v1/kittens", { name: "tom" })).status, 403);
+    assert.deepEqual(ran, ["a", "b"]);
+    assert.deepEqual((await json(get(running, "/v1/kittens"))).data, []);
+  });
+
   test("one that refuses keeps the object and all further changes out", async (t) => {
     const running = await started(t, [
       {
