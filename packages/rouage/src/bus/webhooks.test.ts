@@ -1,11 +1,12 @@
 import assert from "node:assert/strict";
 import { createHmac, timingSafeEqual } from "node:crypto";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer, type IncomingHttpHeaders, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, type TestContext, test } from "node:test";
+import { fileURLToPath, pathToFileURL } from "node:url";
 import { Type } from "typebox";
 import { manualClock } from "../clock.ts";
 import { recordingLogger } from "../faces/rest/fixture.ts";
@@ -151,6 +152,27 @@ describe("webhooks", () => {
     assert.match(String(first.headers.traceparent), /^00-/);
     const { type, action, uri, kittens_id } = JSON.parse(first.body);
     assert.deepEqual([type, action, uri, kittens_id], ["kittens.create", "create", "/kittens/Tom", "Tom"]);
+  });
+
+  test("are verified by the code that docs/events.md shows, which accepts nothing else", async (t) => {
+    const folder = mkdtempSync(join(tmpdir(), "hooks-"));
+    t.after(() => rmSync(folder, { recursive: true }));
+    const page = readFileSync(fileURLToPath(new URL("../../../../docs/events.md", import.meta.url)), "utf8");
+    writeFileSync(join(folder, "verify.mjs"), /```js\n(\/\/ verify\.mjs\n[\s\S]*?)```/.exec(page)?.[1] ?? "");
+    const shown = await import(pathToFileURL(join(folder, "verify.mjs")).href);
+    const { url, received, until } = await receiver(t);
+    const { put } = await started(t, [{ name: "audit", url, secret: [other, secret] }]);
+    await put("Tom");
+    await until(() => received.length === 1);
+    const { headers, body } = received[0] ?? { headers: {}, body: "" };
+    const now = Date.UTC(2026, 0, 1);
+    assert.equal(shown.verify(secret, headers, body, now), true);
+    assert.equal(shown.verify(other, headers, body, now), true);
+    assert.equal(shown.verify(`whsec_${Buffer.alloc(32).toString("base64")}`, headers, body, now), false);
+    assert.equal(shown.verify(secret, headers, `${body} `, now), false);
+    assert.equal(shown.verify(secret, { ...headers, "webhook-id": "evt_x" }, body, now), false);
+    assert.equal(shown.verify(secret, headers, body, now + 301_000), false);
+    assert.equal(shown.verify(secret, {}, body, now), false);
   });
 
   test("that fail are sent again under the same id, in order, after growing waits or what the receiver asks for", async (t) => {

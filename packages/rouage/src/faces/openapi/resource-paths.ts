@@ -45,6 +45,23 @@ export function resourceSchemas(resource: Resource): Readonly<Record<string, Sch
   };
 }
 
+const lastEventId: SchemaObject = {
+  name: "Last-Event-ID",
+  in: "header",
+  description: "Of a stream: the revision to go on from.",
+  schema: { type: "string" },
+};
+
+/** The same request follows the list, where it accepts an event stream. */
+function followed(answer: SchemaObject): SchemaObject {
+  const content = answer.content as Readonly<Record<string, unknown>>;
+  return {
+    ...answer,
+    description: "One page; or, as an event stream, the changes of the list.",
+    content: { ...content, "text/event-stream": { schema: { type: "string" } } },
+  };
+}
+
 export function resourcePaths(resource: Resource, description: Description): Paths {
   const { options, listPath, objectPath } = resource;
   const rules = effectiveRules(options);
@@ -94,8 +111,12 @@ export function resourcePaths(resource: Resource, description: Description): Pat
         summary: `Lists ${resource.name}`,
         tags,
         security: secured(rules.list),
-        parameters: listParameters,
-        responses: { 200: answer("One page.", list, next), 304: ref("responses", "NotModified"), ...readErrors },
+        parameters: [...listParameters, lastEventId],
+        responses: {
+          200: followed(answer("One page.", list, next)),
+          304: ref("responses", "NotModified"),
+          ...readErrors,
+        },
       };
     if (isOffered("create", "plural", "post"))
       listOperations.post = {
