@@ -124,9 +124,9 @@ export function cascadeOf({ resource, dependencies }: Plan): Cascade {
         for (const key of keys) if (excess > 0) excess = await clear(context, root, key, excess);
       }
       return storage.transaction(async () => {
-        const result = await remove();
+        // Ahead of the object above: what its hooks then write below it stays.
         for (const key of keys) await clear(context, root, key, Number.POSITIVE_INFINITY);
-        return result;
+        return remove();
       });
     },
   };

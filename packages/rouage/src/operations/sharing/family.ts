@@ -77,9 +77,13 @@ export function grantsOf(resource: Resource, resources: readonly Resource[]): Pe
   return granted;
 }
 
-/** What is nested directly below a resource and shared. */
+/** What is nested directly below a resource and shared, and can be created by clients. */
 export function sharedChildren({ name }: Resource, resources: readonly Resource[]): readonly Resource[] {
-  return resources.filter((one) => one.options.parent?.name === name && sharingOptions(one) !== undefined);
+  return resources.filter((one) => {
+    const { parent, disabled = [] } = one.options;
+    const isCreated = !disabled.includes("create") || !disabled.includes("replace");
+    return parent?.name === name && sharingOptions(one) !== undefined && isCreated;
+  });
 }
 
 /** The options of a shared resource with `true` written out; undefined where it is not shared. */
