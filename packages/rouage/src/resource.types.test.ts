@@ -1,8 +1,10 @@
 /** Type tests: what TypeScript infers from a declaration. The compiler is the test runner; the functions here are never called. */
 import { Type } from "typebox";
+import type { JsonObject } from "./json.ts";
 import { authenticated, everyone, owner, predicate, role } from "./operations/access.ts";
 import { type Resource, resource } from "./resource.ts";
 import type { ServiceDeclaration } from "./service.ts";
+import type { Permissions } from "./storage/storage.ts";
 
 type Equal<A, B> = (<X>() => X extends A ? 1 : 2) extends <X>() => X extends B ? 1 : 2 ? true : false;
 
@@ -64,7 +66,36 @@ export function inferred(): readonly Resource[] {
   return declaration.resources ?? [];
 }
 
+export function shared(): readonly (Resource | undefined)[] {
+  const boxes = resource("boxes", {
+    schema,
+    sharing: {
+      granted: { create: ["system.Authenticated"] },
+      writer: ({ id, principal }) => {
+        expectType<string | undefined>()(principal.id);
+        return id;
+      },
+      members: (object) => {
+        expectType<JsonObject>()(object);
+        return [];
+      },
+    },
+    hooks: {
+      before(write) {
+        expectType<Permissions | undefined>()(write.permissions?.next);
+        write.setPermissions({ read: ["system.Everyone"] });
+      },
+    },
+  });
+  const things = resource("things", { schema, parent: boxes, sharing: true });
+  return [things.options.parent];
+}
+
 export function refused(): void {
+  // @ts-expect-error there is no such option of sharing
+  resource("kittens", { schema, sharing: { explicitly: true } });
+  // @ts-expect-error what is not shared is left without the option
+  resource("kittens", { schema, sharing: false });
   // @ts-expect-error unique names a field that is not in the schema
   resource("kittens", { schema, unique: ["nope"] });
   // @ts-expect-error fieldAccess names a field that is not in the schema
