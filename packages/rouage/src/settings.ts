@@ -13,6 +13,8 @@ export interface Settings {
   readonly log_level: "trace" | "debug" | "info" | "warn" | "error" | "fatal" | "silent";
   /** Paths hidden in log lines beside the secrets that always are. */
   readonly log_redact: readonly string[];
+  /** Log lines of requests show the values of query parameters. */
+  readonly log_request_details: boolean;
   /** What hello calls the service; undefined: its declared name and version. */
   readonly project_name: string | undefined;
   readonly project_version: string | undefined;
@@ -90,6 +92,14 @@ export interface Settings {
   readonly metrics_enabled: boolean;
   /** A port of its own for `/metrics`; undefined: the public port. */
   readonly metrics_port: number | undefined;
+  /** Profiles of the running process can be taken. */
+  readonly profiler_enabled: boolean;
+  /** Where profiles taken by signal are written. */
+  readonly profiler_dir: string;
+  /** How long to sample for one, where nobody says otherwise. */
+  readonly profiler_seconds: number;
+  /** Opens the profiler on `metrics_port`; undefined: it is not there. */
+  readonly profiler_token: string | undefined;
   /** How often metrics are sent to the two below. */
   readonly metrics_export_seconds: number;
   /** StatsD server: `udp://host:port`. */

@@ -1,7 +1,10 @@
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
+import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { Agent, get } from "node:http";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { describe, type TestContext, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { exitCodes } from "./signals.ts";
@@ -53,6 +56,46 @@ function ask(url: string, agent: Agent): Promise<{ readonly status: number; read
     }).on("error", reject);
   });
 }
+
+describe("profiles of a main program", () => {
+  test("SIGUSR2 writes where the time goes and what allocates, and requests go on", async (t) => {
+    const folder = mkdtempSync(join(tmpdir(), "profiles-"));
+    t.after(() => rmSync(folder, { recursive: true }));
+    const main = await start(t, {
+      ...{ BREAKING_PROFILER_ENABLED: "true", BREAKING_PROFILER_DIR: folder, BREAKING_PROFILER_SECONDS: "1" },
+    });
+    main.child.kill("SIGUSR2");
+    const agent = new Agent();
+    t.after(() => agent.destroy());
+    assert.equal((await ask(`${main.origin}/v1/slow`, agent)).status, 200);
+    while (main.lines().filter(({ msg }) => msg === "profile written").length < 2)
+      await once(main.child.stdout ?? main.child, "data");
+    assert.deepEqual(
+      readdirSync(folder)
+        .map((name) => name.split(".").at(-1))
+        .sort(),
+      ["cpuprofile", "heapprofile"],
+    );
+  });
+
+  test("the metrics port gives them to who has the token; the public port never does", async (t) => {
+    const token = "token-of-the-operator";
+    const main = await start(t, {
+      ...{ BREAKING_PROFILER_ENABLED: "true", BREAKING_PROFILER_TOKEN: token, BREAKING_METRICS_PORT: "0" },
+    });
+    const metrics = main.lines().find(({ msg }) => msg === "listening")?.metrics_url as string;
+    const post = (origin: string, authorization: string) =>
+      fetch(new URL("/profile/heap?seconds=1", origin), { method: "POST", headers: { authorization } });
+    const answer = await post(metrics, `Bearer ${token}`);
+    assert.equal(answer.status, 200);
+    assert.ok("head" in ((await answer.json()) as object));
+    assert.equal((await post(metrics, "Bearer something-else-of-that-length")).status, 401);
+    assert.equal((await post(main.origin, `Bearer ${token}`)).status, 404);
+    const off = await start(t, { BREAKING_PROFILER_TOKEN: token, BREAKING_METRICS_PORT: "0" });
+    const url = off.lines().find(({ msg }) => msg === "listening")?.metrics_url as string;
+    assert.equal((await post(url, `Bearer ${token}`)).status, 404);
+  });
+});
 
 describe("a main program", () => {
   test("SIGTERM under load cuts no request, and the program ends with code 0", async (t) => {

@@ -2,6 +2,8 @@
 import { ServiceError } from "../errors.ts";
 import type { Settings } from "../settings.ts";
 import type { Logger } from "../telemetry/log.ts";
+import { createProfiler, type Profiler } from "../telemetry/profiler.ts";
+import { profilerEndpoint } from "../telemetry/profiler-endpoint.ts";
 import { type Handler, listen, type Server } from "./node.ts";
 import { runUntilSignal } from "./signals.ts";
 
@@ -32,6 +34,7 @@ export async function serve(service: Runnable): Promise<RunningServer> {
   const { settings, log } = service.context;
   const timeoutMs = settings.stop_timeout_seconds * 1000;
   const servers: Server[] = [];
+  const stopping = new AbortController();
   const common = {
     host: settings.host,
     headerLimit: settings.header_limit,
@@ -41,6 +44,7 @@ export async function serve(service: Runnable): Promise<RunningServer> {
   };
   const stop = async (): Promise<void> => {
     service.drain();
+    stopping.abort();
     const start = performance.now();
     await Promise.all(servers.map((server) => server.stop(timeoutMs)));
     await service.stop(Math.max(1000, timeoutMs - (performance.now() - start)));
@@ -55,7 +59,9 @@ export async function serve(service: Runnable): Promise<RunningServer> {
       }),
     );
     if (settings.metrics_enabled && settings.metrics_port !== undefined)
-      servers.push(await listen(metricsOnly(service), { ...common, port: settings.metrics_port }));
+      servers.push(await listen(privateHandler(service, stopping.signal), { ...common, port: settings.metrics_port }));
+    else if (settings.profiler_enabled && settings.profiler_token !== undefined)
+      log.warn({}, "profiler_token opens nothing: the profiler is served on metrics_port alone, which is not set");
   } catch (error) {
     await stop();
     throw error;
@@ -75,19 +81,49 @@ export async function serve(service: Runnable): Promise<RunningServer> {
 export async function run(service: Runnable): Promise<RunningServer> {
   const { settings, log } = service.context;
   const server = await serve(service);
+  if (settings.profiler_enabled) profileOnSignal(createProfiler(), settings, log);
   runUntilSignal({ log, drain: service.drain, drainMs: settings.drain_seconds * 1000, stop: server.stop });
   return server;
 }
 
-function metricsOnly(service: Runnable): Handler {
+/** SIGUSR2 (SIGUSR1 is Node.js's own, for its debugger): where the time goes, then what allocates. */
+function profileOnSignal(
+  profiler: Profiler,
+  { profiler_dir: folder, profiler_seconds: seconds }: Settings,
+  log: Logger,
+): void {
+  process.on("SIGUSR2", async () => {
+    try {
+      for (const kind of ["cpu", "heap"] as const) {
+        log.warn({ kind, seconds }, "profile asked for by signal");
+        const path = await profiler.save(kind, folder, { seconds });
+        log.warn({ kind, path }, "profile written");
+      }
+    } catch (error) {
+      log.error({ err: error }, "profile failed");
+    }
+  });
+}
+
+/** What is served on `metrics_port`: metrics, and the profiler where it is switched on. */
+function privateHandler(service: Runnable, signal: AbortSignal): Handler {
+  const { settings, log } = service.context;
+  const { profiler_enabled: enabled, profiler_token: token, profiler_seconds: seconds } = settings;
+  const profile =
+    enabled && token !== undefined
+      ? profilerEndpoint({ profiler: createProfiler(), token, log, seconds, signal })
+      : undefined;
   return {
-    handle: ({ url, method }) => {
+    handle(request) {
+      const { url, method } = request;
       if ((url === "/metrics" || url.startsWith("/metrics?")) && (method === "GET" || method === "HEAD"))
         return {
           status: 200,
           headers: { "content-type": "text/plain; version=0.0.4; charset=utf-8", "cache-control": "no-store" },
           body: service.metrics(),
         };
+      const profiled = profile?.(request);
+      if (profiled !== undefined) return profiled;
       throw new ServiceError("route-not-found");
     },
   };

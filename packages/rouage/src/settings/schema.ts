@@ -39,6 +39,11 @@ export const settingsSchema = Type.Object({
   project_version: Type.Optional(
     Type.String({ description: "Version that the hello view shows. Without it, the service's." }),
   ),
+  log_request_details: Type.Boolean({
+    default: false,
+    description:
+      "Show in the log line of each request the values of its query parameters, which may be personal, beside their names. Secrets stay hidden.",
+  }),
   project_docs: Type.String({ default: "", description: "Where the service is documented; shown by the hello view." }),
   public_origin: Type.Optional(
     Type.String({
@@ -232,6 +237,28 @@ export const settingsSchema = Type.Object({
       maximum: 65535,
       description:
         "Port of its own for `/metrics`, on `host`; the public port then answers 404. Without it, `/metrics` is served on the public port.",
+    }),
+  ),
+  profiler_enabled: Type.Boolean({
+    default: false,
+    description:
+      "Let profiles of the running process be taken: by the signal SIGUSR2, and with `profiler_token` on `metrics_port`. See [Profiling](telemetry.md#profiling).",
+  }),
+  profiler_dir: Type.String({
+    minLength: 1,
+    default: "profiles",
+    description: "Folder that profiles taken by signal are written to; made when it is missing.",
+  }),
+  profiler_seconds: Type.Integer({
+    minimum: 1,
+    maximum: 60,
+    default: 10,
+    description: "How long a profile taken by signal samples, and one taken on `metrics_port` that does not say.",
+  }),
+  profiler_token: Type.Optional(
+    Type.String({
+      minLength: 16,
+      description: "Secret that opens the profiler on `metrics_port`. Without it, there is no such endpoint.",
     }),
   ),
   metrics_export_seconds: seconds(10, "How often metrics are sent to `statsd_url` and `otlp_url`.", 0.1),

@@ -11,4 +11,5 @@ export { type Logger, type LogLevel, silentLogger } from "./log.ts";
 export { type MetricDefinition, metricList } from "./metric-list.ts";
 export type { Counter, Histogram, Labels, MetricFamily, MetricSeries, Metrics } from "./metrics.ts";
 export { monitorProcess, type ProcessMonitor } from "./process.ts";
+export { createProfiler, longestProfileSeconds, type Profile, type ProfileKind, type Profiler } from "./profiler.ts";
 export { createMetrics, durationBuckets, mergeExpositions, noMetrics, sizeBuckets } from "./registry.ts";

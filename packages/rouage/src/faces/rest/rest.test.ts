@@ -543,7 +543,7 @@ test("T3 one line a request, with names of query parameters and never their valu
     query: "email,_since",
     code: 200,
     uid: "test:bob",
-    authn: "test",
+    authn_type: "test",
     agent: "x/1",
   });
   await call(face, "GET", "/livez");
@@ -567,6 +567,31 @@ test("T3 a logger that takes finished lines gets valid JSON with the same fields
   assert.equal(fields.code, 200);
   assert.equal(fields.agent, 'x"\n');
   assert.equal(fields.msg, "request.summary");
+});
+
+test("T3 log_request_details shows values of query parameters too, but no secrets and none of secret paths", async () => {
+  const lines: string[] = [];
+  const recorded = recordingLogger();
+  const routes = [ping, get("/f/{token}", () => 1, { secretPath: true })];
+  const settings = { log_request_details: true };
+  const asText = testFace({ log: { ...recordingLogger(), line: (json) => lines.push(json) }, routes, settings });
+  const asFields = testFace({ log: recorded, routes, settings });
+  const url = `/v1/ping?name=caf%C3%A9&name=th%C3%A9&password=s3cret&code=s3cret&state=s3cret&_token=s3cret&long=${"x".repeat(300)}&__proto__=1`;
+  const shown = {
+    ...{ name: "thé", password: "[redacted]", code: "[redacted]", state: "[redacted]", _token: "[redacted]" },
+    ...{ long: "x".repeat(256), ["__proto__"]: "1" },
+  };
+  for (const face of [asText, asFields]) {
+    await call(face, "GET", url);
+    await call(face, "GET", "/v1/f/x?name=s3cret");
+    await call(face, "GET", "/v1/ping?name=%FFs3cret");
+    await call(face, "GET", "/v1/ping");
+  }
+  const texts = lines.map((line) => JSON.parse(line).querystring);
+  const fields = recorded.lines.map((line) => line.fields.querystring);
+  assert.deepEqual(texts, [shown, {}, {}, undefined]);
+  assert.deepEqual(JSON.parse(JSON.stringify(fields)), JSON.parse(JSON.stringify(texts)));
+  assert.equal(JSON.stringify([lines, recorded.lines]).includes("s3cret"), false);
 });
 
 test("T3 secret path parameters never reach the log, also on redirects and refusals", async () => {

@@ -110,7 +110,7 @@ export function createRestFace(parts: RestFaceParts): RestFace {
   const identify = identifier(parts.authentication, parts.metrics);
   const identifyIfValid = lenient(identify);
   const retryAfter = Math.ceil(settings.retry_after_seconds);
-  const summarise = requestSummaries(log, clock, parts.name);
+  const summarise = requestSummaries(log, clock, parts.name, settings.log_request_details);
   const limits = createLimits({
     maximum: settings.max_concurrent_requests,
     shedDelayMs: settings.shed_event_loop_delay_ms,
@@ -219,8 +219,7 @@ export function createRestFace(parts: RestFaceParts): RestFace {
   function fail(request: HttpRequest, error: unknown): HttpResponse {
     try {
       const exchange = new Exchange(request, clock, log, negotiate(request.header("accept")));
-      locate(exchange);
-      return finish(exchange, failure(exchange, error));
+      return finish(exchange, failure(exchange, unreadable(exchange) ?? error));
     } catch {
       return lastResort(error);
     }
@@ -425,6 +424,16 @@ function locate(exchange: Exchange): void {
   if (!decodable(exchange.path)) throw badEncoding("path", "The path is not valid UTF-8", "invalid-utf8");
   if (exchange.path.includes("%00")) throw badEncoding("path", "Invalid character 0x00", "null-byte");
   if (!decodable(exchange.search)) throw badEncoding("querystring", "The query is not valid UTF-8", "invalid-utf8");
+}
+
+/** What is wrong with the URL of a request that an interceptor refused: that comes first. */
+function unreadable(exchange: Exchange): unknown {
+  try {
+    locate(exchange);
+  } catch (error) {
+    return error;
+  }
+  return undefined;
 }
 
 const plainUrl = /^[!-~]*$/;
