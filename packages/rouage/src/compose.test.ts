@@ -201,3 +201,79 @@ describe("composing", () => {
     assert.deepEqual(ended, ["two", "one"]);
   });
 });
+
+describe("a batch at a door", () => {
+  // biome-ignore lint/suspicious/noExplicitAny: tests look into answers whose shape they assert
+  async function batch(of: Door, body: object): Promise<{ status: number; json: any }> {
+    const response = await of.fetch(
+      new Request("http://door/v1/batch", {
+        method: "POST",
+        headers: { "content-type": "application/json" },
+        body: JSON.stringify(body),
+      }),
+    );
+    return { status: response.status, json: JSON.parse(await response.text()) };
+  }
+  const put = (path: string, name?: string) => ({
+    method: "PUT",
+    path,
+    body: { data: name === undefined ? {} : { name } },
+  });
+  const statusesOf = ({ responses }: { responses: readonly { status: number }[] }) =>
+    responses.map(({ status }) => status);
+
+  test("for one service is that service's, with its transaction", async (t) => {
+    const shop = await door(t);
+    const { json } = await batch(shop, { atomic: true, requests: [put("/kittens/a", "A"), put("/kittens/b")] });
+    assert.deepEqual(statusesOf(json), [424, 400]);
+    assert.equal((await get(shop, "/v1/kittens/a")).status, 404);
+    const applied = await batch(shop, {
+      defaults: { method: "PUT", body: { data: { name: "D" } } },
+      requests: [{ path: "/kittens/a" }, { path: "/v1/kittens/b/" }],
+    });
+    assert.deepEqual(statusesOf(applied.json), [201, 201]);
+    assert.equal(applied.json.responses[1].path, "/v1/kittens/b");
+  });
+
+  test("for several goes to each in order, and cannot be atomic", async (t) => {
+    const shop = await door(t);
+    const requests = [
+      put("/kittens/a", "A"),
+      put("/toys/t", "T"),
+      { path: "/v1/" },
+      put("/toys/u"),
+      { path: "/kittens/a" },
+    ];
+    const { json } = await batch(shop, { requests });
+    assert.deepEqual(statusesOf(json), [201, 201, 200, 400, 200]);
+    assert.equal(json.responses[2].body.project_name, "shop");
+    const atomic = await batch(shop, { atomic: true, requests });
+    assert.deepEqual([atomic.status, atomic.json.details[0].code], [400, "several-services"]);
+  });
+
+  test("reaches nothing internal, however it is written", async (t) => {
+    const shop = await door(t);
+    const paths = [
+      "/internal/people/1",
+      "/v1/internal/x",
+      "/%69nternal/people/1",
+      "//internal/people/1",
+      "/v1//internal/x",
+    ];
+    const inside = [{ path: "/kittens" }, ...paths.map((path) => ({ path }))];
+    for (const requests of [inside, inside.slice(1), [{ path: "/v1/kittens" }, { path: "/internal/people/1/" }]]) {
+      const { json } = await batch(shop, { requests });
+      for (const { path, status, body } of json.responses) {
+        if (path === "/v1/kittens") assert.equal(status, 200);
+        else assert.equal(status, 404, path);
+        assert.doesNotMatch(JSON.stringify(body), /SECRET/);
+      }
+    }
+  });
+
+  test("is refused as a whole when it is none, and when it holds itself", async (t) => {
+    const shop = await door(t);
+    assert.equal((await batch(shop, { requests: 1 })).status, 400);
+    assert.equal((await batch(shop, { requests: [{ path: "/kittens" }, { path: "/v1/batch" }] })).status, 400);
+  });
+});
