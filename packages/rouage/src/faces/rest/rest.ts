@@ -91,6 +91,8 @@ export interface RestFace {
   identify(request: HttpRequest): Principal | Promise<Principal>;
   /** The answer to a request that failed before it came here, as if it had failed here. */
   fail(request: HttpRequest, error: unknown): HttpResponse;
+  /** An answer given before the request came here, with what every answer carries, its log line and metrics. */
+  complete(request: HttpRequest, answer: HttpResponse): HttpResponse;
   /** Ends the streams and opens no further ones; everything else is answered as before. */
   drain(): void;
 }
@@ -193,7 +195,8 @@ export function createRestFace(parts: RestFaceParts): RestFace {
     handlers: served.map(({ name, method, path }) => ({ name, method, path })),
     running: limits.running,
     identify,
-    fail,
+    fail: (request, error) => complete(request, (exchange) => failure(exchange, error)),
+    complete: (request, answer) => complete(request, () => answer),
     drain: streams.drain,
   };
 
@@ -216,13 +219,17 @@ export function createRestFace(parts: RestFaceParts): RestFace {
     }
   }
 
-  function fail(request: HttpRequest, error: unknown): HttpResponse {
+  function complete(request: HttpRequest, answered: (exchange: Exchange) => Answer): HttpResponse {
+    const exchange = new Exchange(request, clock, log, negotiate(request.header("accept")));
+    if (request.partOf !== undefined) exchange.part = batches.get(request.partOf);
     try {
-      const exchange = new Exchange(request, clock, log, negotiate(request.header("accept")));
-      return finish(exchange, failure(exchange, unreadable(exchange) ?? error));
+      if (anySecretPath) exchange.shownPath = "(not routed)";
+      locate(exchange);
+      if (anySecretPath) exchange.shownPath = secretPatternOf(exchange.path);
     } catch {
-      return lastResort(error);
+      // Where it was meant to go is for the log alone.
     }
+    return finish(exchange, answered(exchange));
   }
 
   /** Finds the endpoint and runs it; everything before the endpoint is synchronous where the policies are. */
