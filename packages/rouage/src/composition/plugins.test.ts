@@ -335,7 +335,7 @@ describe("interceptors", () => {
           name: "gate",
           intercept: (context) => async (request, next) => {
             if (request.url === "/v1/tea") return { status: 418, headers: {}, body: "tea" };
-            if (request.url === "/v1/forbidden") throw new ServiceError("forbidden");
+            if (request.url.startsWith("/v1/forbidden")) throw new ServiceError("forbidden");
             if (request.url === "/v1/broken") throw new Error("secret");
             if (request.url === "/v1/me")
               return { status: 200, headers: {}, body: (await context.identify(request)).id };
@@ -345,7 +345,14 @@ describe("interceptors", () => {
       ],
       { authentication: [named("own")] },
     );
-    assert.equal((await get(running, "/v1/tea")).status, 418);
+    const tea = await get(running, "/v1/tea", { origin: "http://page.example" });
+    assert.equal(tea.status, 418);
+    assert.equal(tea.headers.get("x-content-type-options"), "nosniff");
+    assert.equal(tea.headers.get("access-control-allow-origin"), "*");
+    assert.ok(tea.headers.has("x-request-id"));
+    assert.match(running.metrics(), /rouage_handler_refused_total\{handler="unmatched",service="kittens"\} 1/);
+    const long = await get(running, `/v1/forbidden?${"x".repeat(9000)}`);
+    assert.equal(long.status, 414, "what is wrong with the URL comes first");
     const forbidden = await get(running, "/v1/forbidden", {
       origin: "http://page.example",
       "x-request-id": "r-1234567890",

@@ -195,7 +195,7 @@ export function createRestFace(parts: RestFaceParts): RestFace {
     handlers: served.map(({ name, method, path }) => ({ name, method, path })),
     running: limits.running,
     identify,
-    fail: (request, error) => complete(request, (exchange) => failure(exchange, error)),
+    fail: (request, error) => complete(request, (exchange, problem) => failure(exchange, problem ?? error)),
     complete: (request, answer) => complete(request, () => answer),
     drain: streams.drain,
   };
@@ -219,17 +219,13 @@ export function createRestFace(parts: RestFaceParts): RestFace {
     }
   }
 
-  function complete(request: HttpRequest, answered: (exchange: Exchange) => Answer): HttpResponse {
+  function complete(request: HttpRequest, answered: (exchange: Exchange, problem: unknown) => Answer): HttpResponse {
     const exchange = new Exchange(request, clock, log, negotiate(request.header("accept")));
     if (request.partOf !== undefined) exchange.part = batches.get(request.partOf);
-    try {
-      if (anySecretPath) exchange.shownPath = "(not routed)";
-      locate(exchange);
-      if (anySecretPath) exchange.shownPath = secretPatternOf(exchange.path);
-    } catch {
-      // Where it was meant to go is for the log alone.
-    }
-    return finish(exchange, answered(exchange));
+    if (anySecretPath) exchange.shownPath = "(not routed)";
+    const problem = unreadable(exchange);
+    if (anySecretPath && problem === undefined) exchange.shownPath = secretPatternOf(exchange.path);
+    return finish(exchange, answered(exchange, problem));
   }
 
   /** Finds the endpoint and runs it; everything before the endpoint is synchronous where the policies are. */
