@@ -69,11 +69,17 @@ export function eventSource({ storage, begun }: EventSourceOptions): EventSource
       if (group.length > 0) {
         after = group.at(-1)?.position ?? after;
         yield finished(group, true);
-      } else if (!follow) return;
+        continue;
+      }
+      if (!follow) return;
       // Only to learn that there is something: it is read with what belongs to it.
-      else
-        for await (const _ of storage.log({ ...rest, after, follow, ...(signal === undefined ? {} : { signal }) }))
-          break;
+      let isMore = false;
+      for await (const _ of storage.log({ ...rest, after, follow, ...(signal === undefined ? {} : { signal }) })) {
+        isMore = true;
+        break;
+      }
+      // A log that ends without being told to belongs to a storage that is closing.
+      if (!isMore) return;
     }
   }
 

@@ -13,6 +13,7 @@ import { silentLogger } from "../telemetry/log.ts";
 import { deadLetters } from "./consumer.ts";
 import type { ChangeEvent } from "./events.ts";
 import { type ListenerOptions, listen } from "./events-listener.ts";
+import { eventSource } from "./events-source.ts";
 
 const open = { create: [everyone], read: [everyone], write: [everyone] };
 const people = resource("people", { schema: Type.Object({ name: Type.String() }), access: open });
@@ -157,6 +158,22 @@ describe("events", () => {
     assert.equal(pet(few)?.note, undefined);
     assert.deepEqual(all.payloads()[2]?.impacted_objects, [{ new: { id: "q", last_modified: silent.last_modified } }]);
   });
+});
+
+test("a log that ends because its storage closes ends the reading of events", async () => {
+  let reads = 0;
+  const source = eventSource({
+    storage: {
+      // biome-ignore lint/correctness/useYield: it has ended
+      log: async function* () {
+        reads++;
+      },
+      position: async () => 0,
+    },
+    begun: async () => undefined,
+  });
+  assert.deepEqual(await Array.fromAsync(source.log({ follow: true })), []);
+  assert.equal(reads, 2);
 });
 
 describe("a listener", () => {

@@ -38,8 +38,13 @@ export function scopeOf(plan: Plan, principal: Principal, list: ListKey): Maybe<
   return decision === true ? undefined : decision;
 }
 
-/** JSON texts of log entries as everybody sees them. */
-export type Rendered = WeakMap<LogEntry, Promise<string | undefined>>;
+/** What is the same for all who watch a list, put together once for each entry of the log. */
+export interface Remembered {
+  /** JSON texts as everybody sees them. */
+  readonly rendered: WeakMap<LogEntry, Promise<string | undefined>>;
+  /** What deleted objects were before. */
+  readonly before: WeakMap<LogEntry, Promise<StoredObject | undefined>>;
+}
 
 export interface ViewParts {
   readonly storage: Storage;
@@ -48,10 +53,10 @@ export interface ViewParts {
   readonly list: ListKey;
   readonly scope: Filter | undefined;
   readonly wanted: Pick<ListOptions, "filter" | "fields">;
-  readonly rendered: Rendered;
+  readonly remembered: Remembered;
 }
 
-export function viewOf({ storage, visibility, principal, list, scope, wanted, rendered }: ViewParts): View {
+export function viewOf({ storage, visibility, principal, list, scope, wanted, remembered }: ViewParts): View {
   const { filter, fields } = wanted;
   const condition = both(scope, filter);
   const isPlain = visibility.isTransparent && fields === undefined;
@@ -67,9 +72,10 @@ export function viewOf({ storage, visibility, principal, list, scope, wanted, re
   }
 
   /** Who sees the whole list hears of every deletion; others of those of objects that they saw. */
-  async function ofTombstone(tombstone: Tombstone): Promise<string | undefined> {
+  async function ofTombstone(tombstone: Tombstone, entry?: LogEntry): Promise<string | undefined> {
     if (condition !== undefined) {
-      const before = await lastState(storage, { ...list, id: tombstone.id }, tombstone.revision, scope !== undefined);
+      const search = () => lastState(storage, { ...list, id: tombstone.id }, tombstone.revision);
+      const before = await (entry === undefined ? search() : once(remembered.before, entry, search));
       if (before === undefined ? scope !== undefined : !satisfies(condition, before, {})) return undefined;
     }
     return renderTombstone(tombstone);
@@ -77,7 +83,7 @@ export function viewOf({ storage, visibility, principal, list, scope, wanted, re
 
   async function ofEntry(entry: LogEntry): Promise<string | undefined> {
     const { id, revision, body } = entry;
-    if (entry.action === "delete") return ofTombstone({ kind: "tombstone", id, revision });
+    if (entry.action === "delete") return ofTombstone({ kind: "tombstone", id, revision }, entry);
     if (body !== undefined && condition === undefined && visibility.isTransparent)
       return ofObject({ kind: "object", id, revision, body });
     const current = await storage.get({ ...list, id });
@@ -87,55 +93,52 @@ export function viewOf({ storage, visibility, principal, list, scope, wanted, re
     return current.revision === revision ? ofObject(current) : undefined;
   }
 
-  function remembered(entry: LogEntry): Promise<string | undefined> {
-    let text = rendered.get(entry);
-    if (text === undefined) {
-      text = ofEntry(entry);
-      rendered.set(entry, text);
-    }
-    return text;
-  }
-
   return {
     stored:
       condition === undefined
         ? undefined
         : { kind: "or", filters: [condition, { kind: "compare", field: "deleted", operator: "eq", value: true }] },
     ofStored: (entry) => (entry.kind === "object" ? ofObject(entry) : ofTombstone(entry)),
-    ofEntry: isPlain && condition === undefined ? remembered : ofEntry,
+    ofEntry:
+      isPlain && condition === undefined ? (entry) => once(remembered.rendered, entry, () => ofEntry(entry)) : ofEntry,
   };
+}
+
+function once<T>(known: WeakMap<LogEntry, Promise<T>>, entry: LogEntry, make: () => Promise<T>): Promise<T> {
+  let value = known.get(entry);
+  if (value === undefined) {
+    value = make();
+    known.set(entry, value);
+  }
+  return value;
 }
 
 /** Entries of one object that are looked at for its last state. */
 const longestSearch = 1000;
 
-/** The object as it was before this deletion, as far as the log has kept it; with its owner, who created it, where asked for. */
+/** The object as it was before this deletion, as far as the log has kept it; its owner is who created it. */
 async function lastState(
   storage: Storage,
   { resource, parent, id }: ObjectKey,
   revision: number,
-  withOwner: boolean,
 ): Promise<StoredObject | undefined> {
   let body: string | undefined;
   let isFound = false;
   let looked = 0;
-  for await (const entry of storage.log({ resources: [resource], parent, id, reverse: true })) {
-    if (++looked > longestSearch) return undefined;
+  for await (const { action, ...entry } of storage.log({ resources: [resource], parent, id, reverse: true })) {
+    if (++looked > longestSearch) break;
     if (!isFound) {
-      isFound = entry.action === "delete" && entry.revision === revision;
+      isFound = action === "delete" && entry.revision === revision;
       continue;
     }
-    if (entry.action === "event") continue;
-    if (entry.action === "delete") return undefined;
-    body ??= entry.body;
-    if (body === undefined) return undefined;
-    if (!withOwner) return { kind: "object", id, revision, body };
-    if (entry.action === "create") {
-      const { principal: owner } = entry;
-      return { kind: "object", id, revision, body, ...(owner === undefined ? {} : { owner }) };
-    }
+    if (action === "event") continue;
+    if (action !== "delete") body ??= entry.body;
+    if (body === undefined || action === "delete") break;
+    if (action !== "create") continue;
+    const { principal: owner } = entry;
+    return { kind: "object", id, revision, body, ...(owner === undefined ? {} : { owner }) };
   }
-  return undefined;
+  return body === undefined ? undefined : { kind: "object", id, revision, body };
 }
 
 function satisfies(filter: Filter, { id, revision, owner, body }: StoredObject, permissions: Permissions): boolean {

@@ -11,7 +11,7 @@ import type { ResourceOperations, Target } from "./operations.ts";
 import type { Plan } from "./plan.ts";
 import type { Visibility } from "./visibility.ts";
 import { catchUp } from "./watch-catch-up.ts";
-import { type Rendered, scopeOf, viewOf } from "./watch-view.ts";
+import { type Remembered, scopeOf, viewOf } from "./watch-view.ts";
 import { tell, type Watching } from "./watching.ts";
 
 export interface WatchParts {
@@ -25,8 +25,7 @@ export interface WatchParts {
 export function watchOf(parts: WatchParts): ResourceOperations["watch"] {
   const { plan, visibility, locate, hub } = parts;
   const { storage } = plan.dependencies;
-  /** What is the same for everybody is put together once for all who watch. */
-  const rendered: Rendered = new WeakMap();
+  const remembered: Remembered = { rendered: new WeakMap(), before: new WeakMap() };
 
   /** The whole decision, as for a list of which nothing is wanted. */
   async function admit(context: OperationContext, target: Target): Promise<number> {
@@ -49,7 +48,7 @@ export function watchOf(parts: WatchParts): ResourceOperations["watch"] {
 
     const look = async () => {
       const scope = await scopeOf(plan, current.principal, list);
-      return viewOf({ storage, visibility, principal: current.principal, list, scope, wanted, rendered });
+      return viewOf({ storage, visibility, principal: current.principal, list, scope, wanted, remembered });
     };
 
     async function renew(): Promise<void> {

@@ -4,16 +4,15 @@ import type { WatchEvent } from "../../operations/operations.ts";
 
 export const eventStreamType = "text/event-stream";
 
-/** How long a client waits before it comes back, unless told otherwise. */
-const retryMs = 3000;
-
-/** What every stream begins with. */
-export const preamble = `retry: ${retryMs}\n\n`;
+/** How long a client waits before it comes back: not all at once, when they are many and their service was started anew. */
+function retryMs(): number {
+  return 2000 + Math.floor(Math.random() * 3000);
+}
 
 export function frameOf(event: WatchEvent): string {
   switch (event.kind) {
     case "open":
-      return preamble;
+      return `retry: ${retryMs()}\n\n`;
     case "idle":
       return ":\n\n";
     case "ready":

@@ -28,6 +28,8 @@ export interface Streams {
 export interface StreamsOptions {
   readonly settings: Pick<Settings, "stream_limit" | "stream_limit_per_caller" | "retry_after_seconds">;
   readonly metrics: Pick<Metrics, "counter" | "gauge">;
+  /** How long a client may leave untaken what it was sent. Default one minute. */
+  readonly stallMs?: number;
 }
 
 type EndReason = "client" | "slow" | "refused" | "drained" | "failed";
@@ -35,7 +37,7 @@ type EndReason = "client" | "slow" | "refused" | "drained" | "failed";
 /** How long a client that has stopped reading is waited for when the service ends. */
 const drainMs = 500;
 
-export function createStreams({ settings, metrics }: StreamsOptions): Streams {
+export function createStreams({ settings, metrics, stallMs = 60_000 }: StreamsOptions): Streams {
   const { stream_limit: most, stream_limit_per_caller: mostOfOne } = settings;
   const retryAfter = String(Math.ceil(settings.retry_after_seconds));
   const held = new Map<string, number>();
@@ -99,10 +101,12 @@ export function createStreams({ settings, metrics }: StreamsOptions): Streams {
 
       let isOver = false;
       let isAsked = false;
+      let stalled: NodeJS.Timeout | undefined;
       const finish = (reason: EndReason): void => {
         if (isOver) return;
         isOver = true;
         enders.delete(end);
+        clearTimeout(stalled);
         leave();
         ending.abort();
         ended[reason].add();
@@ -126,6 +130,7 @@ export function createStreams({ settings, metrics }: StreamsOptions): Streams {
           },
           async pull(controller) {
             isAsked = true;
+            clearTimeout(stalled);
             try {
               const event = first ?? (await next());
               first = undefined;
@@ -137,6 +142,9 @@ export function createStreams({ settings, metrics }: StreamsOptions): Streams {
               }
               if ("json" in event) sent.add();
               controller.enqueue(encoder.encode(frameOf(event)));
+              // The next is asked for as soon as this one is on its way.
+              stalled = setTimeout(() => cut("slow"), stallMs);
+              stalled.unref();
             } catch (error) {
               if (!isOver) fail(controller, error);
             } finally {
