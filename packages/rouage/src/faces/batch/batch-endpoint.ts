@@ -1,4 +1,5 @@
 /** `POST /batch`: several requests in one, in order, through the same door and in one transaction. Knows no storage. */
+import { changedRequest } from "../../changed-request.ts";
 import { invalid, ServiceError } from "../../errors.ts";
 import type { HttpRequest, HttpResponse } from "../../http.ts";
 import { anonymous, type Principal } from "../../principal.ts";
@@ -42,7 +43,7 @@ export function batchEndpoint(parts: BatchParts): Endpoint {
   async function run(exchange: Exchange): Promise<Answer> {
     if (exchange.part !== undefined) throw recursion("path");
     const body = await readJson(exchange, [jsonType], limits);
-    const payload = parseBatch(body?.value, settings.batch_max_requests);
+    const payload = parseBatch(body?.value, { requests: settings.batch_max_requests, size: limits.size });
     exchange.batchSize = payload.requests.length;
     const urls = payload.requests.map(({ path }) => urlOf(path));
     const owners = neighbour === undefined ? [] : urls.map(neighbour);
@@ -77,23 +78,13 @@ export function batchEndpoint(parts: BatchParts): Endpoint {
     owner: Neighbour,
   ): Promise<Answer> {
     const { request, requestId } = exchange;
-    const requests = payload.requests.map((item, index) => ({ ...item, path: urls[index] ?? item.path }));
-    const bytes = encoder.encode(JSON.stringify({ atomic: payload.atomic, requests }));
-    const headers: Readonly<Record<string, string>> = {
-      ...request.headers(),
+    const bytes = encoder.encode(JSON.stringify(payload.withPaths(urls)));
+    const headers = {
       "content-length": String(bytes.length),
+      "transfer-encoding": undefined,
       "x-request-id": requestId,
     };
-    return owner.handle({
-      method: request.method,
-      url: request.url,
-      origin: request.origin,
-      header: (name) => (Object.hasOwn(headers, name) ? headers[name] : undefined),
-      headers: () => headers,
-      body: async () => bytes,
-      peer: request.peer,
-      signal: exchange.signal,
-    });
+    return owner.handle(changedRequest(request, { headers, body: bytes }));
   }
 
   /**

@@ -272,6 +272,11 @@ suite("a batch, whatever the storage", () => {
     ["a method that is none", { requests: [{ path: "/", method: "OPTIONS" }] }, /requests\.0\.method/],
     ["a header that is no text", { requests: [{ path: "/", headers: { "If-Match": 1 } }] }, /requests\.0\.headers/],
     ["a header of two lines", { requests: [{ path: "/", headers: { a: "b\r\nc: d" } }] }, /requests\.0\.headers\.a/],
+    [
+      "a hundred headers",
+      { requests: [{ path: "/", headers: Object.fromEntries(Array.from({ length: 101 }, (_, n) => [`a${n}`, ""])) }] },
+      /At most 100 headers/,
+    ],
     ["a body that is text", { requests: [{ path: "/", body: "text" }] }, /requests\.0\.body/],
     ["itself", { requests: [{ path: "/batch" }] }, /Recursive call on \/batch endpoint is forbidden\./],
     ["itself with a version", { requests: [{ path: "/v1/%62atch/?x" }] }, /Recursive call/],
@@ -462,6 +467,15 @@ suite("a batch, whatever the storage", () => {
     assert.equal((await batch(running, [long(4000)])).status, 413);
     const small = await started({}, { batch_max_bytes: 50 });
     assert.equal((await batch(small, [put("a")])).status, 413);
+  });
+
+  test("defaults count as often as they are filled in", async () => {
+    const running = await started({}, { batch_max_bytes: 10_000 });
+    const defaults = { method: "PUT", body: { data: { name: "A", chip: "x".repeat(900) } } };
+    const requests = (count: number) =>
+      Array.from({ length: count }, (_, n) => ({ path: `/kittens/${n}`, body: { data: { chip: `${n}` } } }));
+    assert.equal((await batch(running, requests(10), { defaults })).status, 200);
+    assert.equal((await batch(running, requests(11), { defaults })).status, 413);
   });
 
   test("on a read-only service a batch reads, and writes are 405", async () => {

@@ -1,5 +1,5 @@
 /** The body of a batch, checked and completed: every request with its defaults. Knows nothing of how requests are answered. */
-import { invalid, type ServiceError, type Violation, type ViolationLocation, violationError } from "../../errors.ts";
+import { invalid, ServiceError, type Violation, type ViolationLocation, violationError } from "../../errors.ts";
 import type { Json, JsonObject } from "../../json.ts";
 
 export interface BatchItem {
@@ -16,13 +16,21 @@ export interface BatchPayload {
   /** All or nothing. */
   readonly atomic: boolean;
   readonly requests: readonly BatchItem[];
+  /** The same with these paths, defaults not filled in. */
+  withPaths(paths: readonly string[]): JsonObject;
+}
+
+export interface BatchLimits {
+  readonly requests: number;
+  /** Of the body, in bytes, and of its defaults as often as they are used, in characters. */
+  readonly size: number;
 }
 
 /** TRACE is taken as the protocol has it, and answered with 405 like anywhere else. */
 export const batchMethods: readonly string[] = [...["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "QUERY", "TRACE"]];
 
-/** @throws ServiceError `invalid-parameters` naming everything that is wrong */
-export function parseBatch(value: Json | undefined, maximum: number): BatchPayload {
+/** @throws ServiceError `invalid-parameters` naming everything that is wrong, `body-too-large` */
+export function parseBatch(value: Json | undefined, limits: BatchLimits): BatchPayload {
   if (!isObject(value)) throw invalid(wrong(null, "The body must be a JSON object", "type"));
   const violations: Violation[] = [];
   refuseUnknown(value, ["atomic", "defaults", "requests"], "", violations);
@@ -32,11 +40,13 @@ export function parseBatch(value: Json | undefined, maximum: number): BatchPaylo
   else violations.push(wrong("defaults", "defaults must be a JSON object", "type"));
   if (requests === undefined) violations.push(wrong("requests", "Required", "required"));
   else if (!isArray(requests)) violations.push(wrong("requests", "requests must be a list", "type"));
-  else if (requests.length > maximum)
-    violations.push(wrong("requests", `Number of requests is limited to ${maximum}`, "too-many"));
+  else if (requests.length > limits.requests)
+    violations.push(wrong("requests", `Number of requests is limited to ${limits.requests}`, "too-many"));
   if (violations.length > 0 || !isObject(defaults) || !isArray(requests))
     throw violationError("invalid-parameters", violations);
 
+  // Filled in, a small body would become a large one.
+  if (JSON.stringify(defaults).length * requests.length > limits.size) throw new ServiceError("body-too-large");
   const base = withLowerHeaders(defaults);
   const items: BatchItem[] = [];
   for (const [index, request] of requests.entries()) {
@@ -44,7 +54,15 @@ export function parseBatch(value: Json | undefined, maximum: number): BatchPaylo
     if (item !== undefined) items.push(item);
   }
   if (violations.length > 0) throw violationError("invalid-parameters", violations);
-  return { atomic: atomic === true, requests: items };
+  return {
+    atomic: atomic === true,
+    requests: items,
+    withPaths: (paths) => ({
+      atomic,
+      defaults,
+      requests: requests.map((request, index) => ({ ...(request as JsonObject), path: paths[index] })),
+    }),
+  };
 }
 
 function itemOf(
@@ -82,6 +100,8 @@ function checkParts(parts: JsonObject, name: string, violations: Violation[]): v
   else if (typeof path === "string" && !path.isWellFormed())
     report("path", "path is not valid Unicode", "invalid-utf8");
   if (headers !== undefined && !isObject(headers)) report("headers", "headers must be a JSON object", "type");
+  else if (headers !== undefined && Object.keys(headers).length > mostHeaders)
+    report("headers", `At most ${mostHeaders} headers are allowed`, "too-many");
   else if (headers !== undefined)
     for (const [header, text] of Object.entries(headers)) {
       if (violations.length > 100) return;
@@ -93,6 +113,7 @@ function checkParts(parts: JsonObject, name: string, violations: Violation[]): v
     report("body", "body must be a JSON object, or an array of JSON Patch operations", "type");
 }
 
+const mostHeaders = 100;
 /** RFC 9110 §5.1 and §5.5. */
 const headerName = /^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,256}$/;
 const headerValue = /^[\t\x20-\x7e\x80-\xff]*$/;
