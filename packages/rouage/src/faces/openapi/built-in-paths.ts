@@ -1,11 +1,11 @@
 /** The views every service has: hello, health, version, and this document. */
 import { errors } from "./components.ts";
-import { type Description, jsonContent, type Operation, type Paths } from "./types.ts";
+import { type Description, jsonContent, type Operation, type Paths, ref } from "./types.ts";
 
 const tags = ["service"];
 const object = { type: "object" };
 
-export function builtInPaths({ prefix }: Description): Paths {
+export function builtInPaths({ prefix, policies }: Description): Paths {
   return {
     [`${prefix}/`]: { get: view("server_info", "Name, version, settings and capabilities of the service") },
     [`${prefix}/__heartbeat__`]: {
@@ -19,6 +19,19 @@ export function builtInPaths({ prefix }: Description): Paths {
     },
     [`${prefix}/__lbheartbeat__`]: { get: view("__lbheartbeat__", "Answers as long as the process does") },
     [`${prefix}/__version__`]: { get: view("__version__", "Version of what is deployed") },
+    [`${prefix}/batch`]: {
+      post: {
+        operationId: "batch",
+        summary: "Answers several requests, in order and in one transaction",
+        tags,
+        security: [{}, ...policies.map(({ name }) => ({ [name]: [] }))],
+        requestBody: { required: true, content: jsonContent(ref("schemas", "Batch")) },
+        responses: {
+          200: { description: "What became of each request.", content: jsonContent(ref("schemas", "BatchResponses")) },
+          ...errors("BadRequest", "PayloadTooLarge", "UnsupportedMediaType"),
+        },
+      },
+    },
     [`${prefix}/openapi.json`]: { get: view("get_openapi_spec", "This document") },
   };
 }

@@ -29,7 +29,17 @@ export function errors(...names: readonly ErrorResponseName[]): Readonly<Record<
 
 export function commonComponents() {
   return {
-    schemas: { Error: errorSchema, Violation: violationSchema, Tombstone: tombstoneSchema, JsonPatch: jsonPatchSchema },
+    schemas: {
+      Error: errorSchema,
+      Violation: violationSchema,
+      Tombstone: tombstoneSchema,
+      JsonPatch: jsonPatchSchema,
+      Query: querySchema,
+      Filter: filterSchema,
+      Batch: batchSchema,
+      BatchRequest: batchRequestSchema,
+      BatchResponses: batchResponsesSchema,
+    },
     parameters,
     headers,
     responses: {
@@ -108,6 +118,87 @@ const jsonPatchSchema = {
   },
 };
 
+const revisionOrNull = { anyOf: [{ type: "integer" }, { type: "string" }, { type: "null" }] };
+
+const querySchema = {
+  type: "object",
+  additionalProperties: false,
+  properties: {
+    filter: ref("schemas", "Filter"),
+    sort: { type: "array", items: { type: "string" }, description: "Fields; `-` before a field for descending." },
+    limit: { type: "integer", minimum: 0 },
+    fields: { type: "array", items: { type: "string" } },
+    since: { ...revisionOrNull, description: "Only what changed after this revision, tombstones included." },
+    before: { ...revisionOrNull, description: "Only what changed before this revision." },
+    token: { type: "string", description: "`_token` of the `Next-Page` before." },
+  },
+};
+
+const filterSchema = {
+  description: "`and`, `or`, `not`, or conditions on one field, all of which must hold.",
+  anyOf: [
+    { type: "object", required: ["and"], properties: { and: { type: "array", items: ref("schemas", "Filter") } } },
+    { type: "object", required: ["or"], properties: { or: { type: "array", items: ref("schemas", "Filter") } } },
+    { type: "object", required: ["not"], properties: { not: ref("schemas", "Filter") } },
+    {
+      type: "object",
+      required: ["field"],
+      additionalProperties: false,
+      properties: {
+        field: { type: "string" },
+        ...Object.fromEntries(["eq", "not", "min", "max", "gt", "lt"].map((operator) => [operator, {}])),
+        ...Object.fromEntries(["in", "exclude"].map((operator) => [operator, { type: "array" }])),
+        contains: {},
+        contains_any: {},
+        like: { type: "string" },
+        has: { type: "boolean" },
+      },
+    },
+  ],
+};
+
+const batchRequestSchema = {
+  type: "object",
+  additionalProperties: false,
+  properties: {
+    method: { enum: ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "QUERY", "TRACE"], default: "GET" },
+    path: { type: "string", pattern: "^/", description: "With its query; the version prefix is optional." },
+    headers: { type: "object", additionalProperties: { type: "string" } },
+    body: { anyOf: [{ type: "object" }, { type: "array" }] },
+  },
+};
+
+const batchSchema = {
+  type: "object",
+  required: ["requests"],
+  additionalProperties: false,
+  properties: {
+    atomic: { type: "boolean", default: false, description: "All or nothing." },
+    defaults: ref("schemas", "BatchRequest"),
+    requests: { type: "array", items: ref("schemas", "BatchRequest") },
+  },
+};
+
+const batchResponsesSchema = {
+  type: "object",
+  required: ["responses"],
+  properties: {
+    responses: {
+      type: "array",
+      items: {
+        type: "object",
+        required: ["status", "path", "headers", "body"],
+        properties: {
+          status: { type: "integer" },
+          path: { type: "string" },
+          headers: { type: "object", additionalProperties: { type: "string" } },
+          body: {},
+        },
+      },
+    },
+  },
+};
+
 const headers = {
   ETag: { description: "Revision between double quotes.", schema: { type: "string", pattern: '^"\\d+"$' } },
   "Last-Modified": { description: "The revision as a date, to the second.", schema: { type: "string" } },
@@ -147,5 +238,9 @@ const parameters = {
   _fields: query("_fields", "Only these fields, separated by commas; `id` and `last_modified` always stay.", {
     type: "string",
   }),
+  explain: query("explain", "Tells a writer of the object why a caller has this permission on it, or has not.", {
+    type: "string",
+  }),
+  principal: query("principal", "Whose permission `explain` asks about; default: the caller's.", { type: "string" }),
   last_modified: query("last_modified", "Revision wished for the tombstone.", { type: "integer" }),
 };

@@ -104,10 +104,10 @@ describe("the document", () => {
   test("has every path with the methods that are offered", () => {
     const paths = pathsOf(openapiDocument(base));
     const offered = Object.entries(paths).map(([path, operations]) => `${path} ${Object.keys(operations).join(" ")}`);
-    assert.deepEqual(offered.slice(5), [
-      "/v1/people get post delete",
+    assert.deepEqual(offered.slice(6), [
+      "/v1/people get x-query post delete",
       "/v1/people/{id} get put patch delete",
-      "/v1/people/{people_id}/positions get post",
+      "/v1/people/{people_id}/positions get x-query post",
       "/v1/people/{people_id}/positions/{id} get put delete",
       "/v1/me/profile get put patch delete",
       "/v1/search/{scope} post",
@@ -119,10 +119,23 @@ describe("the document", () => {
     const operations = Object.entries(pathsOf(openapiDocument({ ...base, readonly: true })));
     const writes = operations.flatMap(([path, methods]) =>
       Object.keys(methods)
-        .filter((method) => method !== "get")
+        .filter((method) => method !== "get" && method !== "x-query")
         .map((method) => `${method} ${path}`),
     );
-    assert.deepEqual(writes, ["post /v1/search/{scope}"]);
+    // A batch may read.
+    assert.deepEqual(writes, ["post /v1/batch", "post /v1/search/{scope}"]);
+  });
+
+  test("shared objects have permissions beside their data, with the names that there are", async () => {
+    const albums = resource("albums", { schema: Type.Object({}), sharing: true });
+    const photos = resource("photos", { schema: Type.Object({}), parent: albums, sharing: true });
+    const document = openapiDocument({ ...base, resources: [albums, photos] });
+    await assertValid(document);
+    const { get, put } = pathsOf(document)["/v1/albums/{id}"] ?? {};
+    const text = JSON.stringify(get?.responses[200]);
+    for (const name of ["permissions", "read", "write", "photos:create"]) assert.ok(text.includes(`"${name}"`), name);
+    assert.match(JSON.stringify(put?.requestBody), /"permissions"/);
+    assert.match(JSON.stringify(get?.parameters), /explain/);
   });
 
   test("operation ids are those of the protocol, and unique", () => {

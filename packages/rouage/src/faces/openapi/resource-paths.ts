@@ -72,12 +72,23 @@ export function resourcePaths(resource: Resource, description: Description): Pat
   const isOffered = offered(resource, description);
   const secured = (rulesOf: readonly Rule[]) => security(rulesOf, description);
 
+  const { sharing } = options;
+  const isShared = sharing !== undefined;
+  const permissions = isShared ? { permissions: permissionsOf(description.resources, resource) } : {};
   const envelope = (schema: SchemaObject): SchemaObject => ({
     type: "object",
     required: ["data"],
     properties: { data: schema },
   });
-  const object = envelope(ref("schemas", stored));
+  const shared = (schema: SchemaObject): SchemaObject => ({
+    type: "object",
+    properties: { ...permissions, data: schema },
+  });
+  const posted = (schema: SchemaObject): SchemaObject =>
+    isShared && (sharing === true || sharing.settable !== false) ? shared(schema) : envelope(schema);
+  const object = isShared
+    ? { ...shared(ref("schemas", stored)), required: ["permissions", "data"] }
+    : envelope(ref("schemas", stored));
   const list = envelope({ type: "array", items: { anyOf: [ref("schemas", stored), ref("schemas", "Tombstone")] } });
   const answer = (text: string, schema: SchemaObject, more: SchemaObject = {}): SchemaObject => ({
     description: text,
@@ -118,6 +129,22 @@ export function resourcePaths(resource: Resource, description: Description): Pat
           ...readErrors,
         },
       };
+    // OpenAPI has QUERY from 3.2 on; until then it stands where extensions do.
+    if (isOffered("list", "plural", "get"))
+      listOperations["x-query"] = {
+        operationId: `query_${plural}`,
+        summary: `Lists ${resource.name} by a filter with and, or, not in the body (method QUERY, RFC 10008)`,
+        tags,
+        security: secured(rules.list),
+        parameters: listParameters,
+        requestBody: body(ref("schemas", "Query"), false),
+        responses: {
+          200: answer("One page.", list, next),
+          304: ref("responses", "NotModified"),
+          ...readErrors,
+          ...errors("UnsupportedMediaType"),
+        },
+      };
     if (isOffered("create", "plural", "post"))
       listOperations.post = {
         operationId: `create_${single}`,
@@ -125,7 +152,7 @@ export function resourcePaths(resource: Resource, description: Description): Pat
         tags,
         security: secured(rules.create),
         parameters: [...pathParameters(listPath), ...conditions],
-        requestBody: body(envelope(ref("schemas", input)), true),
+        requestBody: body(posted(ref("schemas", input)), true),
         responses: { 200: answer("It existed already.", object), 201: answer("Created.", object), ...writeErrors },
       };
     if (isOffered("deleteList", "plural", "delete"))
@@ -147,7 +174,11 @@ export function resourcePaths(resource: Resource, description: Description): Pat
       summary: "Reads one object",
       tags,
       security: secured(rules.get),
-      parameters: [...objectParameters, ref("parameters", "_fields")],
+      parameters: [
+        ...objectParameters,
+        ref("parameters", "_fields"),
+        ...(isShared ? [ref("parameters", "explain"), ref("parameters", "principal")] : []),
+      ],
       responses: { 200: answer("The object.", object), 304: ref("responses", "NotModified"), ...readErrors },
     };
   if (isOffered("replace", "object", "put"))
@@ -157,7 +188,7 @@ export function resourcePaths(resource: Resource, description: Description): Pat
       tags,
       security: secured([...rules.replace, ...rules.create]),
       parameters: objectParameters,
-      requestBody: body(envelope(ref("schemas", input)), false),
+      requestBody: body(posted(ref("schemas", input)), false),
       responses: { 200: answer("Replaced.", object), 201: answer("Created.", object), ...writeErrors },
     };
   if (isOffered("patch", "object", "patch")) {
@@ -172,8 +203,8 @@ export function resourcePaths(resource: Resource, description: Description): Pat
       requestBody: {
         required: true,
         content: {
-          ...jsonContent(envelope(partial)),
-          ...jsonContent(envelope({ type: "object", description: "RFC 7396" }), "application/merge-patch+json"),
+          ...jsonContent(posted(partial)),
+          ...jsonContent(posted({ type: "object", description: "RFC 7396" }), "application/merge-patch+json"),
           ...jsonContent(ref("schemas", "JsonPatch"), "application/json-patch+json"),
         },
       },
@@ -194,6 +225,16 @@ export function resourcePaths(resource: Resource, description: Description): Pat
   if (Object.keys(listOperations).length > 0) paths[description.prefix + listPath] = listOperations;
   if (Object.keys(objectOperations).length > 0) paths[description.prefix + objectPath] = objectOperations;
   return paths;
+}
+
+/** Principals by permission, those of the nested resources included. */
+function permissionsOf(resources: readonly Resource[], { name }: Resource): SchemaObject {
+  const children = resources.filter(
+    ({ options: { parent, sharing } }) => parent?.name === name && sharing !== undefined,
+  );
+  const names = ["read", "write", ...children.map((child) => `${child.name}:create`)];
+  const principals = { type: "array", items: { type: "string" } };
+  return { type: "object", properties: Object.fromEntries(names.map((permission) => [permission, principals])) };
 }
 
 /** What callers need for these rules: nothing, or one of the ways to sign in (or none, where everyone is among the rules). */
