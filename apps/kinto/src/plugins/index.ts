@@ -5,6 +5,7 @@ import { permissionsEndpoint } from "../permissions/permissions-endpoint.ts";
 import type { SettingsReader } from "../settings/reader.ts";
 import { counters } from "./counters.ts";
 import { flush } from "./flush.ts";
+import { history } from "./history/history.ts";
 import type { KintoPlugin } from "./kinto-plugin.ts";
 import { userData } from "./user-data.ts";
 
@@ -12,6 +13,7 @@ export const kintoPlugins: readonly KintoPlugin[] = [
   defaultBucket,
   accounts,
   permissionsEndpoint,
+  history,
   flush,
   counters,
   userData,

@@ -6,42 +6,45 @@ export type TargetKind = "bucket" | "collection" | "group" | "record";
 
 type Write = StoredWrite<JsonObject>;
 
-/** The path of an object of the tree, `/buckets/a/collections/b`, and the ids on its way by parameter. */
-export function placeOf(kind: TargetKind, { parent, id }: Pick<Write, "parent" | "id">) {
-  const names = parent === "" ? [] : parent.split("/");
+export interface Place {
+  /** `/buckets/a/collections/b` */
+  readonly uri: string;
+  /** Paths of the object and of what is above it. */
+  readonly uris: readonly string[];
+  /** Ids on the way by parameter, `{bucket_id, collection_id}`. */
+  readonly ids: Readonly<Record<string, string>>;
+  readonly bucket: string;
+}
+
+export function placeOf(kind: TargetKind, { parent, id }: Pick<Write, "parent" | "id">): Place {
+  const names = [...(parent === "" ? [] : parent.split("/")), kind, id];
   const ids: Record<string, string> = {};
-  let uri = "";
+  const uris: string[] = [];
   for (let at = 0; at + 1 < names.length; at += 2) {
-    const above = names[at] ?? "";
-    ids[`${above}_id`] = names[at + 1] ?? "";
-    uri += `/${above}s/${names[at + 1]}`;
+    ids[`${names[at]}_id`] = names[at + 1] ?? "";
+    uris.push(`${uris.at(-1) ?? ""}/${names[at]}s/${names[at + 1]}`);
   }
-  ids[`${kind}_id`] = id;
-  return { uri: `${uri}/${kind}s/${id}`, ids, bucket: ids.bucket_id ?? id };
+  return { uri: uris.at(-1) ?? "", uris, ids, bucket: ids.bucket_id ?? id };
 }
 
 /** @param now milliseconds since the epoch */
-export function entryOf(kind: TargetKind, write: Write, userId: string, now: number): JsonObject {
-  const { uri, ids } = placeOf(kind, write);
+export function entryOf(kind: TargetKind, place: Place, write: Write, userId: string, now: number): JsonObject {
   const { next, previous, id, revision, permissions } = write;
-  const data = next ?? { ...previous, id, last_modified: revision, deleted: true };
+  const { bucket_id, ...ids } = place.ids;
+  const data = next ?? { id, last_modified: revision, deleted: true };
   return {
     date: new Date(now).toISOString(),
-    action: actionOf(write),
-    uri,
+    action: next === undefined ? "delete" : previous === undefined ? "create" : "update",
+    uri: place.uri,
     user_id: userId,
     resource_name: kind,
-    ...ids,
-    target: next === undefined ? { data } : { data, permissions: { ...permissions?.next } },
+    // Whose history it is says which bucket; entries about the bucket itself say it like all others.
+    ...(kind === "bucket" ? { bucket_id } : ids),
+    target: { data, permissions: { ...(next === undefined ? permissions?.previous : permissions?.next) } },
   } as JsonObject;
 }
 
-function actionOf({ next, previous }: Write): "create" | "update" | "delete" {
-  if (next === undefined) return "delete";
-  return previous === undefined ? "create" : "update";
-}
-
-/** Who may read an entry: whoever may read or write the object, or one of those above it that were given. */
+/** Who may read an entry whatever becomes of the objects: whoever may read or write the object, or one of those above it. */
 export function readersOf(all: readonly Permissions[]): Permissions {
   const readers = all.flatMap(({ read = [], write = [] }) => [...read, ...write]);
   return readers.length === 0 ? {} : { read: [...new Set(readers)] };
