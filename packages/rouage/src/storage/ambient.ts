@@ -5,6 +5,7 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 import { ServiceError } from "../errors.ts";
 import type { Logger } from "../telemetry/log.ts";
+import { type Turns, turns } from "./turns.ts";
 
 export type Task = () => void | Promise<void>;
 
@@ -17,17 +18,30 @@ export interface Ended<T> {
 
 export interface Ambient<State> {
   /**
-   * The state of the open transaction that the calling code belongs to. Code that outlives its transaction belongs to none.
+   * The state of the open transaction, or part of one, that the calling code belongs to. Code that outlives its transaction belongs to none.
    * @throws ServiceError `deadline-exceeded` where the transaction was taken back while its work still runs: what is left of it
    * must not be done outside
    */
   current(): State | undefined;
   /** True where `current` answers a state. */
   inside(): boolean;
-  /** Runs `work` as a transaction; resolves when it has settled, or rejected in its place when it took too long. */
+  /**
+   * Runs `work` as a transaction; resolves when it and its parts have settled, or rejected in its place when that took too long.
+   */
   during<T>(state: State, work: () => Promise<T>): Promise<Ended<T>>;
+  /** Runs `work` as a part of the current transaction that can be taken back by itself. Parts and steps run one after the other. */
+  part<T>(brackets: PartBrackets<State>, work: () => Promise<T>): Promise<T>;
+  /** Runs one write of the current transaction. */
+  step<T>(work: (state: State) => T): Promise<T>;
   /** Keeps `task` for the end of the transaction, or runs it at once outside of any. */
   afterCommit(task: Task): void | Promise<void>;
+}
+
+/** What a storage does around a part; not asked to end one whose transaction was taken back. */
+export interface PartBrackets<State> {
+  begin(outer: State): State;
+  keep(part: State, outer: State): void;
+  takeBack(part: State, outer: State): void;
 }
 
 /** Longest that one transaction may hold a storage. */
@@ -38,46 +52,73 @@ export function ambient<State>(limitMs = transactionLimitMs): Ambient<State> {
   /** Transactions whose work runs: as long as there is none, nobody has to ask for the context. */
   let running = 0;
 
+  /** @throws ServiceError as `current` */
   function entry(): Entry<State> | undefined {
-    return running === 0 ? undefined : context.getStore();
+    return running === 0 ? undefined : innermost(context.getStore());
+  }
+
+  function needed(): Entry<State> {
+    const found = entry();
+    if (found === undefined) throw new Error("there is no open transaction here");
+    return found;
   }
 
   return {
-    current() {
-      const found = entry();
-      if (found === undefined || found.phase === "ended") return undefined;
-      if (found.phase === "expired") throw expired();
-      return found.state;
+    current: () => entry()?.state,
+
+    inside() {
+      const found = running === 0 ? undefined : context.getStore();
+      return !isExpired(found) && innermost(found) !== undefined;
     },
 
-    inside: () => entry()?.phase === "open",
-
     during<T>(state: State, work: () => Promise<T>) {
-      const own: Entry<State> = { state, phase: "open", tasks: [] };
+      const own = newEntry(state, undefined);
       running++;
       return new Promise<Ended<T>>((resolve) => {
         const timer = setTimeout(() => {
           own.phase = "expired";
           resolve({ outcome: { status: "rejected", reason: expired() }, tasks: [] });
         }, limitMs);
-        const settled = (outcome: PromiseSettledResult<T>) => {
-          clearTimeout(timer);
-          running--;
-          own.phase = "ended";
-          resolve({ outcome, tasks: own.tasks });
-        };
         context
-          .run(own, async () => work())
-          .then(
-            (value) => settled({ status: "fulfilled", value }),
-            (reason: unknown) => settled({ status: "rejected", reason }),
-          );
+          .run(own, () => settled(own, work))
+          .then((outcome) => {
+            clearTimeout(timer);
+            running--;
+            own.phase = "ended";
+            resolve({ outcome, tasks: own.tasks });
+          });
+      });
+    },
+
+    async part({ begin, keep, takeBack }, work) {
+      const outer = needed();
+      return outer.parts.run(async () => {
+        if (innermost(outer) !== outer) throw expired();
+        const own = newEntry(begin(outer.state), outer);
+        const outcome = await context.run(own, () => settled(own, work));
+        if (innermost(own) !== own) throw expired();
+        own.phase = "ended";
+        if (outcome.status === "rejected") {
+          takeBack(own.state, outer.state);
+          throw outcome.reason;
+        }
+        keep(own.state, outer.state);
+        outer.tasks.push(...own.tasks);
+        return outcome.value;
+      });
+    },
+
+    async step(work) {
+      const own = needed();
+      return own.parts.run(() => {
+        if (innermost(own) !== own) throw expired();
+        return work(own.state);
       });
     },
 
     afterCommit(task) {
       const found = entry();
-      if (found?.phase !== "open") return task();
+      if (found === undefined) return task();
       found.tasks.push(task);
     },
   };
@@ -101,8 +142,38 @@ export async function answer<T>({ outcome, tasks }: Ended<T>, log: Logger): Prom
 
 interface Entry<State> {
   readonly state: State;
+  /** What it is a part of. */
+  readonly outer: Entry<State> | undefined;
   phase: "open" | "expired" | "ended";
   readonly tasks: Task[];
+  /** Its parts and its own writes: a part that is taken back must not take others' writes with it. */
+  readonly parts: Turns;
+}
+
+function newEntry<State>(state: State, outer: Entry<State> | undefined): Entry<State> {
+  return { state, outer, phase: "open", tasks: [], parts: turns() };
+}
+
+/** Outcome of the work, once its parts have ended too. */
+async function settled<T>({ parts }: Entry<unknown>, work: () => Promise<T>): Promise<PromiseSettledResult<T>> {
+  const [outcome] = await Promise.allSettled([(async () => work())()]);
+  await parts.idle();
+  return outcome;
+}
+
+/** The innermost that is open, and all around it. @throws ServiceError where the transaction was taken back */
+function innermost<State>(entry: Entry<State> | undefined): Entry<State> | undefined {
+  if (isExpired(entry)) throw expired();
+  let found: Entry<State> | undefined;
+  for (let each = entry; each !== undefined; each = each.outer) {
+    if (each.phase === "ended") found = undefined;
+    else found ??= each;
+  }
+  return found;
+}
+
+function isExpired(entry: Entry<unknown> | undefined): boolean {
+  return entry !== undefined && (entry.phase === "expired" || isExpired(entry.outer));
 }
 
 function expired(): ServiceError {

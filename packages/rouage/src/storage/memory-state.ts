@@ -66,6 +66,15 @@ export function fork({ resources, groups, log }: MemoryState): MemoryState {
   };
 }
 
+/** Puts what a fork of a fork has come to in its place. */
+export function absorb(state: MemoryState, part: MemoryState): void {
+  for (const [name, resource] of part.resources) state.resources.set(name, resource);
+  state.groups.clear();
+  for (const [group, members] of part.groups) state.groups.set(group, members);
+  for (const copy of part.own ?? []) state.own?.add(copy);
+  if (part.log.own) Object.assign(state.log, part.log);
+}
+
 /** The fork as the state that everybody sees from now on. */
 export function merged({ resources, groups, log }: MemoryState): MemoryState {
   return { resources, groups, log: { entries: log.entries, own: true }, own: undefined };

@@ -2,7 +2,7 @@
 import type { Clock } from "../clock.ts";
 import { ServiceError } from "../errors.ts";
 import { type Logger, silentLogger } from "../telemetry/log.ts";
-import { ambient, answer } from "./ambient.ts";
+import { ambient, answer, type PartBrackets } from "./ambient.ts";
 import { checkChanges } from "./check-changes.ts";
 import { compareEntries, compareStrings, isBehind, matches } from "./evaluate.ts";
 import type { Filter } from "./filter.ts";
@@ -10,6 +10,7 @@ import { applyChanges, eraseScopes, purge, undefinedResource } from "./memory-ch
 import { readLog } from "./memory-log.ts";
 import { memoryPermissions } from "./memory-permissions.ts";
 import {
+  absorb,
   claims,
   emptyOut,
   emptyState,
@@ -66,8 +67,7 @@ export function memoryStorage({ clock, log = silentLogger, transactionLimitMs }:
   /** Runs a write in the caller's transaction, or alone when its turn comes. */
   async function write<T>(work: (on: MemoryState) => T): Promise<T> {
     open();
-    const own = transactions.current();
-    if (own !== undefined) return work(own);
+    if (transactions.current() !== undefined) return transactions.step(work);
     return writers.run(() => {
       const result = work(committed);
       news.notify();
@@ -133,7 +133,7 @@ export function memoryStorage({ clock, log = silentLogger, transactionLimitMs }:
 
     async transaction(work) {
       open();
-      if (transactions.current() !== undefined) return work();
+      if (transactions.current() !== undefined) return transactions.part(parts, work);
       const ended = await writers.run(async () => {
         const own = fork(committed);
         const result = await transactions.during(own, work);
@@ -156,8 +156,8 @@ export function memoryStorage({ clock, log = silentLogger, transactionLimitMs }:
 
     log(query = {}) {
       open();
-      const own = query.follow === true ? undefined : transactions.current();
-      const entries = () => (own !== undefined && transactions.inside() ? own : committed).log.entries;
+      const isInside = query.follow !== true && transactions.current() !== undefined;
+      const entries = () => (isInside ? state() : committed).log.entries;
       return readLog(query, { entries, news, closed: () => closed });
     },
 
@@ -216,6 +216,12 @@ export function memoryStorage({ clock, log = silentLogger, transactionLimitMs }:
   };
   return storage;
 }
+
+const parts: PartBrackets<MemoryState> = {
+  begin: fork,
+  keep: (part, outer) => absorb(outer, part),
+  takeBack: () => {},
+};
 
 function withinSize(entries: readonly StoredEntry[], size: number): readonly StoredEntry[] {
   let total = 0;

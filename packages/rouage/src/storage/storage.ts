@@ -237,7 +237,8 @@ export interface Storage extends AsyncDisposable {
    * Runs `work` as one transaction. Whatever is done with this storage while `work` runs, by the code that `work` calls (however deep, and after
    * any wait), belongs to it: reads see its writes, commits join it, and nobody else sees any of it until `work` resolves; then all of it becomes
    * durable in one step. When `work` rejects, all of it is taken back. A commit that fails inside takes only itself back. Inside of a transaction
-   * it joins the outer one. Transactions and other commits wait for each other, so `work` should not wait for anything slow.
+   * it is a part of the outer one: when its work rejects that part alone is taken back, and nothing is durable before the end of the outer one.
+   * Transactions and other commits wait for each other, so `work` should not wait for anything slow.
    * @throws what `work` throws; ServiceError `deadline-exceeded` when it holds the storage for longer than ten seconds
    */
   transaction<T>(work: () => Promise<T>): Promise<T>;

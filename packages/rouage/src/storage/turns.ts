@@ -3,7 +3,7 @@
 export interface Turns {
   /** Runs `work` when everything before it has settled; without a promise in between where there is nothing before it. */
   run<T>(work: () => T | Promise<T>): Promise<T>;
-  /** Resolves when what was called so far has settled; never rejects. */
+  /** Resolves when nothing is under way; never rejects. */
   idle(): Promise<void>;
 }
 
@@ -28,6 +28,8 @@ export function turns(): Turns {
       const result = work();
       return result instanceof Promise ? hold(result) : result;
     },
-    idle: async () => last,
+    async idle() {
+      while (last !== undefined) await last;
+    },
   };
 }

@@ -211,6 +211,86 @@ export function transactionTests(open: ConformanceSubject): void {
     assert.deepEqual(await idsOf(storage), ["c"]);
   });
 
+  storageTest(open, "one inside of another that rejects is taken back alone, with its tasks", async ({ storage }) => {
+    const tasks: string[] = [];
+    const task = (name: string) => storage.afterCommit(() => void tasks.push(name));
+    await save(storage, things, "a", { n: 1 }, { permissions: { read: ["ann"] } });
+    await storage.transaction(async () => {
+      await save(storage, things, "before");
+      task("before");
+      await assert.rejects(
+        storage.transaction(async () => {
+          await storage.commit([put(things, "a", { n: 2 }, { permissions: {} }), put(things, "part")]);
+          await storage.commit([{ kind: "members", group: "g", members: ["ann"] }]);
+          await storage.transaction(() => save(storage, things, "part of the part"));
+          task("part");
+          assert.deepEqual(await idsOf(storage), ["a", "before", "part", "part of the part"]);
+          throw new Error("this part");
+        }),
+        /this part/,
+      );
+      assert.deepEqual(await idsOf(storage), ["a", "before"]);
+      assert.deepEqual(await storage.permissions.of({ ...things, id: "a" }), { read: ["ann"] });
+      await storage.transaction(async () => {
+        await save(storage, things, "kept");
+        task("kept");
+      });
+      assert.deepEqual(tasks, []);
+    });
+    assert.deepEqual(await idsOf(storage), ["a", "before", "kept"]);
+    assert.deepEqual(tasks, ["before", "kept"]);
+    assert.deepEqual(
+      (await Array.fromAsync(storage.log())).map(({ id }) => id),
+      ["a", "before", "kept"],
+    );
+    assert.equal((await storage.permissions.groupsOf("ann")).size, 0);
+  });
+
+  storageTest(open, "those called at once inside of one take nothing of each other back", async ({ storage }) => {
+    await storage.transaction(async () => {
+      const parts = Array.from({ length: 9 }, (_, n) =>
+        storage.transaction(async () => {
+          await save(storage, things, `part${n}`);
+          await turnOver();
+          await save(storage, things, `more${n}`);
+          if (n % 3 === 0) throw new Error(String(n));
+        }),
+      );
+      const commits = Array.from({ length: 9 }, (_, n) => save(storage, things, `commit${n}`));
+      const outcomes = await Promise.allSettled(parts);
+      for (const [n, { status }] of outcomes.entries()) assert.equal(status === "rejected", n % 3 === 0);
+      await Promise.all(commits);
+    });
+    const expected = ["commit", "more", "part"].flatMap((name) =>
+      Array.from({ length: 9 }, (_, n) => (name !== "commit" && n % 3 === 0 ? [] : `${name}${n}`)).flat(),
+    );
+    assert.deepEqual(await idsOf(storage), expected);
+  });
+
+  storageTest(open, "waits for what was begun inside and not waited for", async ({ storage }) => {
+    let part: Promise<unknown> = Promise.resolve();
+    await storage.transaction(async () => {
+      part = storage.transaction(async () => {
+        await save(storage, things, "a");
+        for (let turn = 0; turn < 5; turn++) await turnOver();
+        await save(storage, things, "b");
+      });
+    });
+    assert.deepEqual(await idsOf(storage), ["a", "b"]);
+    await part;
+    await storage
+      .transaction(async () => {
+        part = storage.transaction(async () => {
+          for (let turn = 0; turn < 5; turn++) await turnOver();
+          await save(storage, things, "c");
+        });
+        throw new Error("no");
+      })
+      .catch(() => {});
+    await part;
+    assert.deepEqual(await idsOf(storage), ["a", "b"]);
+  });
+
   storageTest(open, "commits of the same moment inside all belong to it", async ({ storage }) => {
     await storage.transaction(async () => {
       await Promise.all(Array.from({ length: 30 }, (_, n) => save(storage, things, `a${n}`)));
@@ -661,38 +741,36 @@ export function transactionTests(open: ConformanceSubject): void {
     await fc.assert(
       fc.asyncProperty(fc.array(script, { maxLength: 8 }), async (scripts) => {
         const list = { ...things, parent: `round ${round++}` };
-        const model = new Map<string, number>();
-        const apply = async ({ steps, fails }: Script, on: Map<string, number>) => {
-          for (const { id, n, kind } of steps) {
-            if (kind === "put") {
-              await save(storage, list, id, { n });
-              on.set(id, n);
-            } else if (on.has(id)) {
-              await drop(storage, list, id);
-              on.delete(id);
-            } else await conflict(storage.commit([put(list, "never"), remove(list, id)]));
-          }
-          assert.deepEqual(await numbers(storage, list), sorted(on));
-          if (fails) throw new Error("as told");
-        };
-        for (const one of scripts) {
-          const copy = new Map(model);
+        const model: Model = new Map();
+        /** Runs a script as a transaction, or as a part of one, on a copy of the model that it answers when it is kept. */
+        const run = async ({ steps, fails }: Script, before: Model): Promise<Model> => {
+          const own = new Map(before);
           const ended = await storage
-            .transaction(() => apply(one, copy))
+            .transaction(async () => {
+              for (const step of steps) {
+                if (step.kind === "part") replace(own, await run(step.part, own));
+                else if (step.kind === "put") {
+                  await save(storage, list, step.id, { n: step.n });
+                  own.set(step.id, step.n);
+                } else if (own.delete(step.id)) await drop(storage, list, step.id);
+                else await conflict(storage.commit([put(list, "never"), remove(list, step.id)]));
+                assert.deepEqual(await numbers(storage, list), sorted(own));
+              }
+              if (fails) throw new RangeError("as told");
+            })
             .then(
               () => true,
               (error: unknown) => {
-                assert.match(String(error), /as told/);
+                if (!(error instanceof RangeError)) throw error;
                 return false;
               },
             );
-          assert.equal(ended, !one.fails);
-          if (ended) {
-            model.clear();
-            for (const [id, n] of copy) model.set(id, n);
-          }
-          assert.deepEqual(await numbers(storage, list), sorted(model));
-        }
+          assert.equal(ended, !fails);
+          const after = ended ? own : before;
+          assert.deepEqual(await numbers(storage, list), sorted(after));
+          return after;
+        };
+        for (const one of scripts) replace(model, await run(one, model));
       }),
       { numRuns: Number(process.env.CONFORMANCE_RUNS ?? 40) },
     );
@@ -700,21 +778,26 @@ export function transactionTests(open: ConformanceSubject): void {
 }
 
 interface Script {
-  readonly steps: readonly { readonly kind: "put" | "delete"; readonly id: string; readonly n: number }[];
+  readonly steps: readonly Step[];
   readonly fails: boolean;
 }
 
-const script: fc.Arbitrary<Script> = fc.record({
-  steps: fc.array(
+type Step =
+  | { readonly kind: "put" | "delete"; readonly id: string; readonly n: number }
+  | { readonly kind: "part"; readonly part: Script };
+
+const { script } = fc.letrec<{ script: Script; step: Step }>((tie) => ({
+  step: fc.oneof(
+    { depthSize: "small", withCrossShrink: true },
     fc.record({
       kind: fc.constantFrom("put", "put", "delete"),
       id: fc.constantFrom("a", "b", "c"),
       n: fc.nat(9),
-    }) as fc.Arbitrary<Script["steps"][number]>,
-    { maxLength: 6 },
+    }) as fc.Arbitrary<Step>,
+    fc.record({ kind: fc.constant("part"), part: tie("script") }) as fc.Arbitrary<Step>,
   ),
-  fails: fc.boolean(),
-});
+  script: fc.record({ steps: fc.array(tie("step"), { maxLength: 6 }), fails: fc.boolean() }),
+}));
 
 /** A transaction that has done `work` and then waits until it is told to finish. */
 async function hold(storage: Storage, work: () => Promise<void>) {
@@ -748,6 +831,14 @@ async function counted(storage: Storage): Promise<number> {
 async function numbers(storage: Storage, list: typeof things): Promise<[string, number][]> {
   const entries = await storage.list(list, { sort: newest, limit: 100 });
   return entries.map((entry) => [entry.id, entry.kind === "object" ? Number(JSON.parse(entry.body).n) : Number.NaN]);
+}
+
+type Model = Map<string, number>;
+
+function replace(model: Model, other: Model): void {
+  const entries = [...other];
+  model.clear();
+  for (const [id, n] of entries) model.set(id, n);
 }
 
 function sorted(model: ReadonlyMap<string, number>): [string, number][] {

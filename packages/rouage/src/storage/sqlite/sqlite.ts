@@ -123,7 +123,7 @@ export function sqliteStorage({
   async function write<T>(work: (session: Session) => T, options?: { readonly repeatable: boolean }): Promise<T> {
     open();
     const inside = transactions.current();
-    return inside === undefined ? group.run(() => work(main), options) : transactions.step(inside, () => work(inside));
+    return inside === undefined ? group.run(() => work(main), options) : transactions.step(work);
   }
 
   const storage: Storage = {
@@ -231,7 +231,7 @@ export function sqliteStorage({
         await erase.scrub();
         return count;
       }
-      const count = await erase.remove(scopes, { ...inside, run: (step) => transactions.step(inside, step) });
+      const count = await erase.remove(scopes, { ...inside, run: transactions.step });
       transactions.afterCommit(erase.scrub);
       return count;
     },

@@ -4,7 +4,7 @@
  */
 import { AsyncLocalStorage } from "node:async_hooks";
 import type { Logger } from "../../telemetry/log.ts";
-import { ambient, answer, type Ended, type Task } from "../ambient.ts";
+import { ambient, answer, type Ended, type PartBrackets, type Task } from "../ambient.ts";
 import { busyCode, isBackendError, resultCode, translated, unavailable } from "./database.ts";
 import type { GroupCommit } from "./group-commit.ts";
 import type { Session } from "./session.ts";
@@ -13,10 +13,10 @@ export interface Transactions {
   /** Session of the transaction that the calling code runs in. @throws ServiceError where that one has failed */
   current(): Session | undefined;
   inside(): boolean;
-  /** Runs `work` as a transaction, or within the one that the calling code runs in. */
+  /** Runs `work` as a transaction, or as a part of the one that the calling code runs in. */
   run<T>(work: () => Promise<T>): Promise<T>;
   /** One step of the current transaction; when it fails it takes back only itself. */
-  step<T>(session: Session, work: () => T): T;
+  step<T>(work: (session: Session) => T): Promise<T>;
   afterCommit(task: Task): void | Promise<void>;
   /** The session, once there was a transaction. */
   readonly session: Session | undefined;
@@ -71,7 +71,7 @@ export function transactions({
 
   function current(): Own | undefined {
     const own = context.current();
-    if (own?.failure !== undefined) throw unavailable(own.failure);
+    if (own !== undefined) assertSound(own);
     return own;
   }
 
@@ -152,29 +152,31 @@ export function transactions({
     current: () => current()?.session,
     inside: () => context.inside(),
     async run(work) {
-      if (current() !== undefined) return work();
+      if (current() !== undefined) return context.part(part, work);
       if (closed) throw unavailable(new Error("the storage is closed"));
       return answer(await enqueue(work), log);
     },
-    step({ database: { connection, prepare } }, work) {
-      // Where the backend took the transaction back, a savepoint would begin, and end, one of its own.
-      const own = current();
-      if (own !== undefined) own.wrote = true;
-      prepare("SAVEPOINT step").run();
-      try {
-        const value = work();
-        prepare("RELEASE step").run();
-        return value;
-      } catch (error) {
-        if (isBackendError(error) || !connection.isTransaction) {
-          if (own !== undefined) own.failure = error;
-          throw translated(error);
+    step: (work) =>
+      context.step((own) => {
+        const { connection, prepare } = own.session.database;
+        // Where the backend took the transaction back, a savepoint would begin, and end, one of its own.
+        assertSound(own);
+        own.wrote = true;
+        prepare("SAVEPOINT step").run();
+        try {
+          const value = work(own.session);
+          prepare("RELEASE step").run();
+          return value;
+        } catch (error) {
+          if (isBackendError(error) || !connection.isTransaction) {
+            own.failure = error;
+            throw translated(error);
+          }
+          prepare("ROLLBACK TO step").run();
+          prepare("RELEASE step").run();
+          throw error;
         }
-        prepare("ROLLBACK TO step").run();
-        prepare("RELEASE step").run();
-        throw error;
-      }
-    },
+      }),
     afterCommit: (task) => context.afterCommit(task),
     get session() {
       return session;
@@ -184,6 +186,28 @@ export function transactions({
       await running;
     },
   };
+}
+
+/** Savepoints of one name nest: each of these means the innermost, and parts end before what they are parts of. */
+const part: PartBrackets<Own> = {
+  begin(own) {
+    assertSound(own);
+    own.session.database.prepare("SAVEPOINT part").run();
+    return own;
+  },
+  keep(own) {
+    assertSound(own);
+    own.session.database.prepare("RELEASE part").run();
+  },
+  takeBack({ failure, session: { database } }) {
+    if (failure !== undefined) return;
+    database.prepare("ROLLBACK TO part").run();
+    database.prepare("RELEASE part").run();
+  },
+};
+
+function assertSound({ failure }: Own): void {
+  if (failure !== undefined) throw unavailable(failure);
 }
 
 function rollBack({ database: { connection, prepare } }: Session): void {
