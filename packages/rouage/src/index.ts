@@ -39,7 +39,13 @@ export {
   role,
 } from "./operations/access.ts";
 export type { OperationContext } from "./operations/context.ts";
-export type { Explanation, ResourceOperations } from "./operations/operations.ts";
+export type {
+  Explanation,
+  ResourceOperations,
+  WatchEvent,
+  WatchedChange,
+  WatchRequest,
+} from "./operations/operations.ts";
 export { objectKeyOf, objectPathOf } from "./operations/sharing/object-path.ts";
 export { type Correlated, correlationHeaders, type TraceContext } from "./operations/trace.ts";
 export { anonymous, type Principal } from "./principal.ts";

@@ -210,6 +210,20 @@ for (const kind of storages) {
       ]);
     });
 
+    test("what the log does not keep is told from the list, each state once", async (t) => {
+      const quiet = resource("quiet", { schema: Type.Object({ n: Type.Number() }), access: open, logBodies: false });
+      const { call, follow } = await serving(t, [quiet], { kind });
+      const stream = await follow("/quiet?_since=0");
+      await stream.until(() => stream.events.length === 1);
+      const told = [await call("PUT", "/quiet/a", { n: 1 })];
+      await stream.until(() => stream.events.length === 2);
+      told.push(await call("PUT", "/quiet/a", { n: 2 }));
+      await stream.until(() => stream.events.length === 3);
+      told.push(await call("DELETE", "/quiet/a"));
+      await stream.until(() => stream.events.length === 4);
+      assert.deepEqual(dataOf(stream.events.slice(1)), told);
+    });
+
     test("what is shared is told to whom it is shared with, until it is not", async (t) => {
       const notes = resource("notes", { schema: Type.Object({ text: Type.String() }), sharing: true });
       const { origin, follow, call } = await serving(t, [notes], { kind });
