@@ -398,6 +398,17 @@ describe("interceptors", () => {
     assert.equal(answer.headers["x-seen"], "a");
   });
 
+  test("one that never ends is given up", async (t) => {
+    const never: Plugin = {
+      name: "never",
+      intercept: () => (request, next) => (request.url === "/v1/never" ? new Promise<never>(() => {}) : next(request)),
+    };
+    const running = await started(t, [never], {}, { settings: { request_timeout_seconds: 0.05 } });
+    const response = await get(running, "/v1/never");
+    assert.equal(response.status, 504);
+    assert.equal((await get(running, "/v1/kittens")).status, 200);
+  });
+
   test("without any, the door is the face's own", async (t) => {
     const running = await started(t, [{ name: "none" }]);
     const intercepting = await started(t, [tagged("a")]);

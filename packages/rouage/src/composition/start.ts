@@ -149,7 +149,7 @@ export async function startService(declaration: ServiceDeclaration, options: Sta
     });
     registerServiceMetrics(metrics, face.running);
     const interceptors = plugins.flatMap(({ intercept }) => intercept?.(context) ?? []);
-    const handle = intercepted(interceptors, face);
+    const handle = intercepted(interceptors, face, 2000 * settings.request_timeout_seconds);
     door = { identify: face.identify, handle };
 
     // Who delivers keeps a position, which a read-only service may not.

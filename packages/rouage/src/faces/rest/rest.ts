@@ -220,12 +220,16 @@ export function createRestFace(parts: RestFaceParts): RestFace {
   }
 
   function complete(request: HttpRequest, answered: (exchange: Exchange, problem: unknown) => Answer): HttpResponse {
-    const exchange = new Exchange(request, clock, log, negotiate(request.header("accept")));
-    if (request.partOf !== undefined) exchange.part = batches.get(request.partOf);
-    if (anySecretPath) exchange.shownPath = "(not routed)";
-    const problem = unreadable(exchange);
-    if (anySecretPath && problem === undefined) exchange.shownPath = secretPatternOf(exchange.path);
-    return finish(exchange, answered(exchange, problem));
+    try {
+      const exchange = new Exchange(request, clock, log, negotiate(request.header("accept")));
+      if (request.partOf !== undefined) exchange.part = batches.get(request.partOf);
+      if (anySecretPath) exchange.shownPath = "(not routed)";
+      const problem = unreadable(exchange);
+      if (anySecretPath && problem === undefined) exchange.shownPath = secretPatternOf(exchange.path);
+      return finish(exchange, answered(exchange, problem));
+    } catch (error) {
+      return lastResort(error);
+    }
   }
 
   /** Finds the endpoint and runs it; everything before the endpoint is synchronous where the policies are. */
