@@ -7,14 +7,20 @@ import { counters } from "./counters.ts";
 import { flush } from "./flush.ts";
 import { history } from "./history/history.ts";
 import type { KintoPlugin } from "./kinto-plugin.ts";
+import { openid } from "./openid.ts";
+import { prometheus } from "./prometheus.ts";
+import { schemaValidation } from "./schema/schema-validation.ts";
 import { userData } from "./user-data.ts";
 
 export const kintoPlugins: readonly KintoPlugin[] = [
   defaultBucket,
   accounts,
+  openid,
   permissionsEndpoint,
+  schemaValidation,
   history,
   flush,
+  prometheus,
   counters,
   userData,
 ];
@@ -24,15 +30,12 @@ export function pluginsIn(includes: readonly string[], reader: SettingsReader): 
   const isNamed = (plugin: KintoPlugin, include: string) =>
     plugin.includes.some((name) => include === name || include.startsWith(`${name}.`));
   for (const include of includes)
-    if (!quiet.has(include) && !kintoPlugins.some((plugin) => isNamed(plugin, include)))
+    if (!kintoPlugins.some((plugin) => isNamed(plugin, include)))
       reader.warn(`includes: ${include} is not available here and was left out${hints.get(include) ?? ""}`);
   return kintoPlugins.filter(
     (plugin) => plugin.isOn?.(reader) === true || includes.some((include) => isNamed(plugin, include)),
   );
 }
-
-/** Parts of every service here, switched on or not. */
-const quiet: ReadonlySet<string> = new Set(["kinto.plugins.prometheus"]);
 
 const hints: ReadonlyMap<string, string> = new Map([
   ["kinto.plugins.statsd", ": metrics go to statsd_url where it is set"],

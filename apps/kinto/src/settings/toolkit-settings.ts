@@ -18,6 +18,8 @@ export function readToolkitSettings(reader: SettingsReader, backends: Backends):
   // Kinto's default, shorter than the toolkit's.
   settings.retry_after_seconds ??= 3;
   settings.port ??= 8888;
+  // Kinto's line of a request shows the query string.
+  settings.log_request_details ??= true;
   settings.project_docs ??= "https://kinto.readthedocs.io/";
   return { ...settings, ...backends, ...originOf(reader), disabled_endpoints: disabledEndpoints(reader) };
 }
