@@ -42,9 +42,13 @@ export async function startKinto(source: SettingsSource, options: KintoOptions =
     resources: [bucket, collection, group, record],
     plugins: [caching.plugin, ...additions.map(({ plugin }) => plugin)],
     authentication,
+    // Kept in the storage, and asked for by its name all the same.
+    checks: ({ storage }) => ({
+      permission: async () => void (await storage.permissions.of({ resource: "bucket", parent: "", id: "heartbeat" })),
+    }),
   });
   const started = await definition
-    .start({ ...options, settings: settings.toolkit })
+    .start({ ...options, settings: settings.toolkit, configFile: source.path })
     .catch((error: unknown) => Promise.reject(namedByKinto(error, reader)));
   for (const warning of [...reader.warnings, leftoverWarning(reader)])
     if (warning !== undefined) started.context.log.warn({}, warning);

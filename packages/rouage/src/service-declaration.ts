@@ -109,6 +109,8 @@ export interface StartOptions {
   readonly environment?: Readonly<Record<string, string | undefined>>;
   /** TOML, YAML, INI or JSON file of settings. Default: the one that `<NAME>_CONFIG` of the environment names. */
   readonly file?: string | undefined;
+  /** The file that hello shows as `config`, where who starts the service read one by itself. Default: `file`. */
+  readonly configFile?: string | undefined;
   /** Used when the declaration names no authentication; the CLI's development mode gives one. */
   readonly fallbackAuthentication?: readonly AuthenticationPolicy[];
   /** False: nothing runs in the background; for commands beside a running service. Default true. */

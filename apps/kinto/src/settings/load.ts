@@ -15,7 +15,7 @@ export function loadSettings(
   const path = file ?? (environment.KINTO_INI === "" ? undefined : environment.KINTO_INI);
   if (path === undefined) return { environment, overrides, defaults: defaultsWithoutFile };
   const origin = `file ${path}`;
-  return { entries: entriesOf(path, origin), origin, environment, overrides };
+  return { entries: entriesOf(path, origin), origin, path, environment, overrides };
 }
 
 function entriesOf(path: string, origin: string): ReadonlyMap<string, string> {

@@ -39,6 +39,8 @@ export interface SettingsSource {
   readonly entries?: ReadonlyMap<string, string> | undefined;
   /** How messages name the file: `file kinto.ini`. */
   readonly origin?: string;
+  /** The file itself, which hello tells of. */
+  readonly path?: string;
   readonly environment?: Readonly<Record<string, string | undefined>> | undefined;
   /** Win over everything: command-line flags, tests. Without prefix. */
   readonly overrides?: Readonly<Record<string, unknown>> | undefined;

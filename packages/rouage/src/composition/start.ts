@@ -135,7 +135,7 @@ export async function startService(declaration: ServiceDeclaration, options: Sta
       capabilities,
       cache,
       idempotency: housekeeping.idempotency,
-      config: configFileOf(name, file, environment),
+      config: configFileOf(name, options.configFile ?? file, environment),
       hello: helloOf(context, resources, plugins),
       heartbeat: async () => {
         const { checks } = await health.report();
