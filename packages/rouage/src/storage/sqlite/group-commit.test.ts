@@ -243,3 +243,105 @@ groupTest("closing answers what was called before and refuses what comes after",
   await writing;
   assert.deepEqual(stored(), [1, 2]);
 });
+
+/** A group whose disk the test holds in its hand. */
+async function syncedGroup(
+  run: (parts: {
+    readonly group: GroupCommit;
+    readonly add: (n: number) => Promise<void>;
+    readonly stored: () => number;
+    /** Each sync that was begun. */
+    readonly syncs: PromiseWithResolvers<void>[];
+  }) => Promise<void>,
+): Promise<void> {
+  const folder = await mkdtemp(join(tmpdir(), "rouage-group-"));
+  const database = openDatabase(join(folder, "store.db"), { busyMs: 0 });
+  database.connection.exec("CREATE TABLE t (n INTEGER PRIMARY KEY)");
+  const syncs: PromiseWithResolvers<void>[] = [];
+  const sync = () => {
+    const begun = Promise.withResolvers<void>();
+    syncs.push(begun);
+    return begun.promise;
+  };
+  const group = groupCommit({ database, sync, committed: () => {} });
+  const add = (n: number) =>
+    group.run(() => {
+      database.prepare("INSERT INTO t VALUES (?)").run(n);
+    });
+  const stored = () => Number(database.connection.prepare("SELECT count(*) AS n FROM t").get()?.n);
+  try {
+    await run({ group, add, stored, syncs });
+  } finally {
+    await group.close();
+    database.close();
+    await rm(folder, { recursive: true });
+  }
+}
+
+const turns = async (count = 5) => {
+  for (let turn = 0; turn < count; turn++) await new Promise(setImmediate);
+};
+
+test("nobody is answered before the commit is on disk, and what comes meanwhile is the next group", () =>
+  syncedGroup(async ({ group, add, stored, syncs }) => {
+    const answered: number[] = [];
+    const answer = (n: number) => add(n).then(() => answered.push(n));
+    const first = [answer(1), answer(2)];
+    await turns();
+    assert.equal(stored(), 2);
+    assert.ok(group.settling());
+    const second = answer(3);
+    await turns();
+    assert.deepEqual([stored(), syncs.length, answered], [2, 1, []]);
+    syncs[0]?.resolve();
+    await Promise.all(first);
+    await turns();
+    assert.deepEqual([stored(), syncs.length, answered], [3, 2, [1, 2]]);
+    syncs[1]?.resolve();
+    await second;
+    assert.equal(group.settling(), undefined);
+  }));
+
+test("a pause begins when what was committed is on disk", () =>
+  syncedGroup(async ({ group, add, syncs }) => {
+    const written = add(1);
+    await turns();
+    let began = false;
+    const pause = group.pause(async () => {
+      began = true;
+    });
+    await turns();
+    assert.equal(began, false);
+    syncs[0]?.resolve();
+    await Promise.all([written, pause]);
+    assert.equal(began, true);
+  }));
+
+test("closing waits for the disk", () =>
+  syncedGroup(async ({ group, add, syncs }) => {
+    const written = add(1);
+    await turns();
+    let closed = false;
+    const closing = group.close().then(() => {
+      closed = true;
+    });
+    await turns();
+    assert.equal(closed, false);
+    syncs[0]?.resolve();
+    await Promise.all([written, closing]);
+  }));
+
+test("when the disk fails all whose commit it was are refused, and every write after them", () =>
+  syncedGroup(async ({ group, add, syncs }) => {
+    const first = [add(1), add(2)].map((write) => assert.rejects(write, isUnavailable));
+    await turns();
+    const waiting = assert.rejects(add(3), isUnavailable);
+    syncs[0]?.reject(new Error("EIO"));
+    await Promise.all([...first, waiting]);
+    await assert.rejects(add(4), isUnavailable);
+    await assert.rejects(
+      group.pause(async () => {}),
+      isUnavailable,
+    );
+    assert.equal(syncs.length, 1);
+  }));

@@ -1,6 +1,6 @@
 /**
  * Gathers the writes of one turn of the event loop into one transaction, so that durability costs one fsync for many. One that
- * fails takes only itself back. Nobody is answered before COMMIT returned.
+ * fails takes only itself back. Nobody is answered before what was committed is on disk; the next group begins after that.
  */
 import { busyCode, type Database, isBackendError, resultCode, translated, unavailable } from "./database.ts";
 
@@ -13,12 +13,16 @@ export interface GroupCommit {
   run<T>(work: () => T, options?: { readonly repeatable?: boolean }): Promise<T>;
   /** Begins no transaction while `work` runs. Pauses run one after the other, and a group of the writes that wait between two. */
   pause<T>(work: () => Promise<T>): Promise<T>;
+  /** While a group is committed but not known to be on disk: resolves when that has an end, whichever. */
+  settling(): Promise<void> | undefined;
   /** Refuses further writes and resolves when those already called are answered. */
   close(): Promise<void>;
 }
 
 export interface GroupCommitOptions {
   readonly database: Database;
+  /** Puts on disk what was committed before; absent: COMMIT does. After a failure nothing is written any more: what is on disk is not known. */
+  readonly sync?: () => Promise<void>;
   /** Called after each transaction that was committed, with the number of writes that shared it. */
   readonly committed: (writes: number) => void;
   /** How long another process may keep the store locked before writes are refused. */
@@ -36,7 +40,7 @@ interface Member {
   readonly reject: (error: unknown) => void;
 }
 
-export function groupCommit({ database, committed, lockTimeoutMs = 15_000 }: GroupCommitOptions): GroupCommit {
+export function groupCommit({ database, sync, committed, lockTimeoutMs = 15_000 }: GroupCommitOptions): GroupCommit {
   const { connection } = database;
   // Looked up in the cache of statements they would cost more than they do.
   const beginning = database.prepare("BEGIN IMMEDIATE");
@@ -55,9 +59,11 @@ export function groupCommit({ database, committed, lockTimeoutMs = 15_000 }: Gro
   let lockedSince: number | undefined;
   /** Members at the head of the queue that were rolled back because one of them failed: they get savepoints. */
   let careful = 0;
+  let settling: Promise<void> | undefined;
+  let failure: { readonly cause: unknown } | undefined;
 
   function schedule(delayMs = 0): void {
-    if (scheduled || paused > 0) return;
+    if (scheduled || paused > 0 || settling !== undefined) return;
     if (queue.length === 0) {
       for (const wake of idle.splice(0)) wake();
       return;
@@ -66,16 +72,20 @@ export function groupCommit({ database, committed, lockTimeoutMs = 15_000 }: Gro
     const next = () => {
       scheduled = false;
       if (paused === 0) flush();
-      for (const wake of flushed.splice(0)) wake();
-      schedule(lockedSince === undefined ? 0 : 5);
+      if (settling === undefined) proceed();
     };
     if (delayMs === 0) setImmediate(next);
     else setTimeout(next, delayMs);
   }
 
+  function proceed(): void {
+    for (const wake of flushed.splice(0)) wake();
+    schedule(lockedSince === undefined ? 0 : 5);
+  }
+
   function flush(): void {
     if (!begin()) return;
-    const settle: (() => void)[] = [];
+    const answers: (() => void)[] = [];
     const members: Member[] = [];
     const started = performance.now();
     // A savepoint copies every page that its member changes: without them a group of creates costs a fifth less.
@@ -85,7 +95,7 @@ export function groupCommit({ database, committed, lockTimeoutMs = 15_000 }: Gro
         const member = queue.shift();
         if (member === undefined) break;
         members.push(member);
-        settle.push(quick ? runQuickly(member) : runMember(member));
+        answers.push(quick ? runQuickly(member) : runMember(member));
         if (performance.now() - started > longestGroupMs) break;
       }
       committing.run();
@@ -100,8 +110,28 @@ export function groupCommit({ database, committed, lockTimeoutMs = 15_000 }: Gro
       return;
     }
     careful = Math.max(0, careful - members.length);
-    for (const answer of settle) answer();
-    committed(members.length);
+    const answer = () => {
+      for (const each of answers) each();
+      committed(members.length);
+    };
+    if (sync === undefined) answer();
+    else settling = settle(sync(), members, answer);
+  }
+
+  async function settle(synced: Promise<void>, members: readonly Member[], answer: () => void): Promise<void> {
+    let answered = answer;
+    try {
+      await synced;
+    } catch (cause) {
+      // What a later sync says of the same pages is not to be trusted any more.
+      failure = { cause };
+      answered = () => {
+        for (const { reject } of [...members, ...queue.splice(0)]) reject(unavailable(cause));
+      };
+    }
+    settling = undefined;
+    answered();
+    proceed();
   }
 
   /** False when another process has the write lock: tried again a little later, without blocking this thread. */
@@ -157,6 +187,7 @@ export function groupCommit({ database, committed, lockTimeoutMs = 15_000 }: Gro
   return {
     run<T>(work: () => T, { repeatable = false }: { readonly repeatable?: boolean } = {}) {
       if (closed) return Promise.reject(unavailable(new Error("the storage is closed")));
+      if (failure !== undefined) return Promise.reject(unavailable(failure.cause));
       return new Promise<T>((resolve, reject) => {
         queue.push({ work, repeatable, resolve: (value) => resolve(value as T), reject });
         schedule();
@@ -171,6 +202,8 @@ export function groupCommit({ database, committed, lockTimeoutMs = 15_000 }: Gro
             schedule();
           });
         }
+        await settling;
+        if (failure !== undefined) throw unavailable(failure.cause);
         paused++;
         try {
           return await work();
@@ -185,10 +218,11 @@ export function groupCommit({ database, committed, lockTimeoutMs = 15_000 }: Gro
       );
       return turn;
     },
+    settling: () => settling,
     async close() {
       closed = true;
       await pauses;
-      if (queue.length > 0 || scheduled) {
+      if (queue.length > 0 || scheduled || settling !== undefined) {
         await new Promise<void>((resolve) => {
           idle.push(resolve);
           schedule();

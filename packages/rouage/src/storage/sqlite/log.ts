@@ -9,6 +9,8 @@ export interface LogReaderOptions {
   /** Asked again for each batch. */
   readonly database: () => Database;
   readonly news: Notifier;
+  /** While something that was read may not be on disk yet: resolves when it is. */
+  readonly settling?: () => Promise<unknown> | undefined;
   readonly closed: () => boolean;
 }
 
@@ -17,7 +19,10 @@ const window = 5_000;
 const columns =
   "position, time, resource, parent, id, action, revision, type, body, principal, request_id, traceparent";
 
-export async function* readLog(query: LogQuery, { database, news, closed }: LogReaderOptions): AsyncIterable<LogEntry> {
+export async function* readLog(
+  query: LogQuery,
+  { database, news, closed, settling = () => undefined }: LogReaderOptions,
+): AsyncIterable<LogEntry> {
   const { after = 0, follow = false, reverse = false, signal } = query;
   if (follow && reverse) throw new TypeError("a log cannot be followed in reverse");
   const ended = () => closed() || signal?.aborted === true;
@@ -33,6 +38,8 @@ export async function* readLog(query: LogQuery, { database, news, closed }: LogR
     const bottom = reverse && !indexed ? Math.max(low, top - window) : low;
     if (top > bottom) {
       const { entries, cut } = read(database(), where, bottom, top, reverse);
+      // A reader remembers how far it has come: what a power cut could take back would give its position to another entry.
+      await settling();
       for (const entry of entries) {
         if (ended()) return;
         yield entry;

@@ -50,12 +50,12 @@ export function permissionReader({ prepare }: Pick<Database, "prepare">): Sqlite
 
 /** Every object once, from pages that `read` answers. */
 export async function* reachableObjects(
-  read: (after: Place | undefined) => readonly Place[],
+  read: (after: Place | undefined) => Promise<readonly Place[]>,
 ): AsyncIterable<ReachableObject> {
   let after: Place | undefined;
   let current: { readonly key: ObjectKey; readonly permissions: string[] } | undefined;
   for (;;) {
-    const places = read(after);
+    const places = await read(after);
     for (const place of places) {
       const [resource, parent, id, permission] = place;
       if (current?.key.id === id && current.key.parent === parent && current.key.resource === resource) {
@@ -76,11 +76,11 @@ export async function* reachableObjects(
 
 /** Every group with its members, from pages that `read` answers. */
 export async function* groupsWithMembers(
-  read: (after: Membership | undefined) => readonly Membership[],
+  read: (after: Membership | undefined) => Promise<readonly Membership[]>,
 ): AsyncIterable<{ readonly group: string; readonly members: readonly string[] }> {
   let current: { readonly group: string; readonly members: string[] } | undefined;
   for (let after: Membership | undefined; ; ) {
-    const memberships = read(after);
+    const memberships = await read(after);
     for (const [group, member] of memberships) {
       if (current?.group !== group) {
         if (current !== undefined) yield { group: current.group, members: current.members.sort() };

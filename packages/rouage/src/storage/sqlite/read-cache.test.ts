@@ -65,7 +65,7 @@ const now = (entry: ReturnType<Storage["get"]>) => {
 test("an object is read once and then known, what is absent is looked up each time", () =>
   counting(({ get, reads }) => {
     for (let times = 0; times < 3; times++) {
-      assert.equal(get("", "a")?.revision, 1);
+      assert.equal(now(get("", "a"))?.revision, 1);
       assert.equal(get("", "nothing"), undefined);
     }
     assert.deepEqual(reads, ["a", "nothing", "nothing", "nothing"]);
@@ -93,6 +93,40 @@ test("what is kept is bounded, and what is used stays", () =>
     assert.equal(reads.filter((id) => id === "used").length, 1);
     get("", "other-0");
     assert.equal(reads.filter((id) => id === "other-0").length, 2);
+  }));
+
+test("what may not be on disk yet is handed out when it is, and not kept before", () =>
+  inFolder(async (path) => {
+    const database = openDatabase(path);
+    const disk = Promise.withResolvers<void>();
+    let settling: Promise<void> | undefined = disk.promise;
+    const cache = readCache(database, { path, settling: () => settling });
+    const get = cache.getter("things", (_, id) => ({ kind: "object", id, revision: 1, body: "{}" }));
+    const { of, groupsOf } = cache.permissions({
+      of: () => ({ read: ["a"] }),
+      groupsOf: () => new Set(["g"]),
+      reachable: () => [],
+      membersBehind: () => [],
+    });
+    const reads = [() => get("", "a"), () => of({ resource: "things", parent: "", id: "a" }), () => groupsOf("m")];
+    try {
+      const early = reads.map((read) => read());
+      for (const answer of early) assert.ok(answer instanceof Promise);
+      let answered = 0;
+      for (const answer of early) void Promise.resolve(answer).then(() => answered++);
+      await new Promise(setImmediate);
+      assert.equal(answered, 0);
+      for (const read of reads) assert.ok(read() instanceof Promise);
+      settling = undefined;
+      disk.resolve();
+      assert.deepEqual(
+        await Promise.all(early),
+        reads.map((read) => read()),
+      );
+    } finally {
+      cache.close();
+      database.close();
+    }
   }));
 
 test("another connection's commit makes everything forgotten", () =>
@@ -151,7 +185,7 @@ test("of two storages on one file, whatever they do, neither ever answers what i
         await storage
           .transaction(async () => {
             await write(storage, id);
-            assert.equal(JSON.parse((now(storage.get(key)) as { body: string }).body).n, n);
+            assert.equal(JSON.parse(((await storage.get(key)) as { body: string }).body).n, n);
             throw new Error("taken back");
           })
           .catch(() => {});
@@ -171,7 +205,7 @@ test("of two storages on one file, whatever they do, neither ever answers what i
       } else {
         for (const each of storages) {
           const known = model.get(id);
-          const entry = now(each.get(key));
+          const entry = await each.get(key);
           assert.equal(entry?.kind === "object" ? JSON.parse(entry.body).n : undefined, known?.n);
           const { read = [] } = await each.permissions.of(key);
           assert.deepEqual(read, known?.readers ?? []);
@@ -203,13 +237,13 @@ test("what another process says it has committed is what this one answers from t
     const ended = once(child, "exit");
     let seen = 0;
     let stale = 0;
-    const current = (): number => {
-      const entry = now(storage.get({ ...list, id: "shared" }));
+    const current = async (): Promise<number> => {
+      const entry = await storage.get({ ...list, id: "shared" });
       return entry?.kind === "object" ? JSON.parse(entry.body).n : 0;
     };
-    child.on("message", (acknowledged: number) => {
+    child.on("message", async (acknowledged: number) => {
       seen++;
-      if (current() < acknowledged) stale++;
+      if ((await current()) < acknowledged) stale++;
       child.send("next");
     });
     // Reads and writes of this process go on meanwhile, so that there is always something to be stale.
@@ -221,13 +255,13 @@ test("what another process says it has committed is what this one answers from t
     let turns = 0;
     try {
       while (running) {
-        const before = current();
+        const before = await current();
         await new Promise(setImmediate);
-        assert.ok(current() >= before);
+        assert.ok((await current()) >= before);
         // Rarely, so that both get their turns at the lock.
         if (++turns % 100 !== 0) continue;
         await save(storage, list, "own", { n: ++own });
-        assert.equal(JSON.parse((now(storage.get({ ...list, id: "own" })) as { body: string }).body).n, own);
+        assert.equal(JSON.parse(((await storage.get({ ...list, id: "own" })) as { body: string }).body).n, own);
       }
     } finally {
       child.kill();

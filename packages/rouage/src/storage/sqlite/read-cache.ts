@@ -4,26 +4,35 @@
  */
 import { resolve } from "node:path";
 import { performance } from "node:perf_hooks";
-import type { Change, ListKey, ObjectKey, StoredEntry } from "../storage.ts";
+import type { Change, ListKey, ObjectKey, PermissionReader, StoredEntry } from "../storage.ts";
 import type { ChangeWriter } from "./changes.ts";
 import type { Database } from "./database.ts";
 import type { SqlitePermissions } from "./permission-reader.ts";
 import { one } from "./rows.ts";
 
-export type Getter = (parent: string, id: string) => StoredEntry | undefined;
+export type Getter = (parent: string, id: string) => StoredEntry | undefined | Promise<StoredEntry | undefined>;
 
 export interface ReadCache {
   /** The same reads, answered from memory where that is known to be right. */
-  getter(resource: string, read: Getter): Getter;
-  permissions(reader: SqlitePermissions): SqlitePermissions;
+  getter(resource: string, read: (parent: string, id: string) => StoredEntry | undefined): Getter;
+  permissions(reader: SqlitePermissions): CachedPermissions;
   /** The same writes; what they change is forgotten before their transaction ends. */
   changes(writer: ChangeWriter): ChangeWriter;
-  /** Forgets everything: after writes that went past `changes`. */
+  /** Forgets everything: before writes that go past `changes` have an end. */
   clear(): void;
+  /** Forgets everything because of a commit that the storage itself has made through another connection, durable already. */
+  replaced(): void;
+  /** Looks for other connections' commits, where that was not done in this turn. */
+  refresh(): void;
+  /** The same in any case. */
+  look(): void;
   /** To be called when a transaction was committed, before anybody is told of it. */
   committed(): void;
   close(): void;
 }
+
+/** As read by the connection, or from memory; a promise where it is not on disk yet. */
+export type CachedPermissions = Omit<SqlitePermissions, "of" | "groupsOf"> & Pick<PermissionReader, "of" | "groupsOf">;
 
 export interface ReadCacheOptions {
   /** The store's file. */
@@ -32,6 +41,10 @@ export interface ReadCacheOptions {
   readonly size?: number;
   /** Number of the turn of the event loop, where it is known: other connections are looked for once a turn. */
   readonly turn?: () => number | undefined;
+  /** While something that was read may not be on disk yet: resolves when it is. What was read then is handed out after that, and not kept. */
+  readonly settling?: () => Promise<unknown> | undefined;
+  /** Called when another connection's commit was noticed. */
+  readonly noticed?: () => void;
 }
 
 /** What an entry takes beside its text. */
@@ -39,12 +52,12 @@ const overhead = 250;
 
 export function readCache(
   { prepare }: Pick<Database, "prepare">,
-  { path, size = 8_000_000, turn = loopTurn }: ReadCacheOptions,
+  { path, size = 8_000_000, turn = loopTurn, settling = () => undefined, noticed = () => {} }: ReadCacheOptions,
 ): ReadCache {
   const dataVersion = prepare("PRAGMA data_version");
   const shelves = new Map<string, Shelf<unknown>>();
   /** An object larger than this would push out too much of what others read. */
-  const largest = size / 64;
+  const largest = size / 16;
   let used = 0;
   const file = sharedFile(path);
   let checked: number | undefined;
@@ -71,9 +84,15 @@ export function readCache(
    */
   function refresh(): void {
     const now = turn();
-    if (now !== undefined && now === checked && file.commits === seen) return;
+    if (now === undefined || now !== checked || file.commits !== seen) look(now);
+  }
+
+  function look(now = turn()): void {
     const current = one(dataVersion)?.[0];
-    if (current !== version) clear();
+    if (current !== version) {
+      clear();
+      if (version !== undefined) noticed();
+    }
     version = current;
     checked = now;
     seen = file.commits;
@@ -93,7 +112,7 @@ export function readCache(
     own.young.set(key, value);
   }
 
-  function look<T>(own: Shelf<T>, key: string, weigh: (value: T) => number): T | undefined {
+  function find<T>(own: Shelf<T>, key: string, weigh: (value: T) => number): T | undefined {
     const young = own.young.get(key);
     if (young !== undefined) return young;
     const old = own.old.get(key);
@@ -126,9 +145,11 @@ export function readCache(
         refresh();
         const own = parent === "" ? top : nested;
         const key = keyOf(parent, id);
-        const known = look(own, key, entryWeight);
+        const known = find(own, key, entryWeight);
         if (known !== undefined) return known;
         const entry = read(parent, id);
+        const settled = settling();
+        if (settled !== undefined) return settled.then(() => entry);
         if (entry?.kind === "object") keep(own, key, entry, entryWeight(entry));
         return entry;
       };
@@ -139,9 +160,11 @@ export function readCache(
       of(key) {
         refresh();
         const name = fullKey(key);
-        const known = look(entries, name, permissionsWeight);
+        const known = find(entries, name, permissionsWeight);
         if (known !== undefined) return known;
         const found = reader.of(key);
+        const settled = settling();
+        if (settled !== undefined) return settled.then(() => found);
         // Handed out again and again: nobody may change it.
         for (const principals of Object.values(found)) Object.freeze(principals);
         keep(entries, name, Object.freeze(found), permissionsWeight(found));
@@ -149,9 +172,11 @@ export function readCache(
       },
       groupsOf(member) {
         refresh();
-        const known = look(groups, member, groupsWeight);
+        const known = find(groups, member, groupsWeight);
         if (known !== undefined) return known;
         const found = reader.groupsOf(member);
+        const settled = settling();
+        if (settled !== undefined) return settled.then(() => found);
         keep(groups, member, found, groupsWeight(found));
         return found;
       },
@@ -167,6 +192,13 @@ export function readCache(
     }),
 
     clear,
+    replaced() {
+      clear();
+      version = undefined;
+      look();
+    },
+    refresh,
+    look: () => look(),
     committed() {
       file.commits++;
     },

@@ -1,15 +1,16 @@
 /** Everything that reads and writes a store through one connection: one is for all of the process, another for its transactions. */
+import type { StoredEntry } from "../storage.ts";
 import { type ChangeWriter, changeWriter } from "./changes.ts";
 import type { Database } from "./database.ts";
-import { permissionReader, type SqlitePermissions } from "./permission-reader.ts";
-import type { Getter, ReadCache } from "./read-cache.ts";
+import { permissionReader } from "./permission-reader.ts";
+import type { CachedPermissions, Getter, ReadCache } from "./read-cache.ts";
 import type { SqliteResource } from "./resources.ts";
 import { one, storedObject } from "./rows.ts";
 
 export interface Session {
   readonly database: Database;
   readonly changes: ChangeWriter;
-  readonly permissions: SqlitePermissions;
+  readonly permissions: CachedPermissions;
   /** One for each resource: the hottest path. */
   readonly gets: Map<string, Getter>;
   /** Stands between the reads and the connection where nobody reads inside of a transaction. */
@@ -47,10 +48,10 @@ export function resourceIn(resources: ReadonlyMap<string, SqliteResource>, name:
 }
 
 /** One prepared statement, no promise, nothing parsed. */
-function getter({ prepare }: Database, { table, name }: SqliteResource): Getter {
+function getter({ prepare }: Database, { table, name }: SqliteResource) {
   const select = prepare(`SELECT revision, body, owner FROM ${table} WHERE parent = ? AND id = ?`);
   const selectTombstone = prepare("SELECT revision FROM tombstones WHERE resource = ? AND parent = ? AND id = ?");
-  return (parent, id) => {
+  return (parent: string, id: string): StoredEntry | undefined => {
     const row = one(select, parent, id);
     if (row !== undefined) return storedObject(id, row[0], row[1], row[2]);
     const tombstone = one(selectTombstone, name, parent, id);

@@ -19,6 +19,7 @@ import { defineResource, type SqliteResource } from "./resources.ts";
 import { one } from "./rows.ts";
 import { addResource, openSession, resourceIn, type Session } from "./session.ts";
 import { transactions as transactionsOf } from "./transactions.ts";
+import { walSync } from "./wal-sync.ts";
 import { watchOthers } from "./watch.ts";
 import { emptyOut, listStates, listStatesBehind, totalsOf } from "./whole.ts";
 
@@ -52,13 +53,32 @@ export function sqliteStorage({
     migrate(database.connection, { now: clock.now() });
     // From here on nobody waits in this thread for another process; see group-commit.ts.
     database.connection.exec("PRAGMA busy_timeout = 50");
+    // As durable as FULL, because nobody is told of a commit before the log is synced; see wal-sync.ts.
+    database.connection.exec("PRAGMA synchronous = NORMAL");
   } catch (error) {
     database.close();
     throw error;
   }
   const created = one(database.prepare("SELECT value FROM meta WHERE key = 'created'"))?.[0] as number;
   const resources = new Map<string, SqliteResource>();
-  const cache = readCache(database, { path });
+  const wal = walSync(path);
+  /** Another process's commit was seen: it may not be on disk yet. */
+  let foreign: Promise<void> | undefined;
+  const settling = () => {
+    const own = group.settling();
+    return foreign === undefined || own === undefined ? (own ?? foreign) : Promise.all([own, foreign]);
+  };
+  const cache = readCache(database, {
+    path,
+    settling,
+    noticed() {
+      const synced = wal.run().catch((error: unknown) => log.warn({ err: error, path }, "the log could not be synced"));
+      foreign = synced;
+      void synced.then(() => {
+        if (foreign === synced) foreign = undefined;
+      });
+    },
+  });
   const main = openSession(database, resources, cache);
   const news = notifier();
   const groups = metrics?.histogram(
@@ -74,6 +94,7 @@ export function sqliteStorage({
   };
   const group = groupCommit({
     database,
+    sync: wal.run,
     committed(writes) {
       groups?.observe(writes);
       written();
@@ -84,7 +105,7 @@ export function sqliteStorage({
     open: () => openSession(openDatabase(path), resources),
     pause: group.pause,
     committed() {
-      cache.clear();
+      cache.replaced();
       written();
     },
     log,
@@ -115,9 +136,25 @@ export function sqliteStorage({
     }
   }
 
+  /** A read that hands out what is on disk: what was committed before is waited for, inside of a transaction that is so already. */
+  async function settled<T>(work: (session: Session) => T): Promise<T> {
+    const session = here();
+    const value = read(work, session);
+    if (session !== main) return value;
+    cache.refresh();
+    const wait = settling();
+    if (wait !== undefined) await wait;
+    return value;
+  }
+
   /** A read that may have to look at every object of a list, during which nobody else is answered. */
-  const bounded = <T>(work: (session: Session) => T): T =>
-    read((session) => session.database.budget.spend(queryBudgetMs, () => work(session)));
+  const bounded = <T>(work: (session: Session) => T): Promise<T> =>
+    settled((session) => session.database.budget.spend(queryBudgetMs, () => work(session)));
+
+  const logSettling = () => {
+    if (!closed) cache.look();
+    return settling();
+  };
 
   /** Runs a write in the caller's transaction, or together with others. */
   async function write<T>(work: (session: Session) => T, options?: { readonly repeatable: boolean }): Promise<T> {
@@ -151,14 +188,13 @@ export function sqliteStorage({
       }
     },
 
-    list: async (key, query) => bounded(({ database }) => listEntries(database, resourceOf(key.resource), key, query)),
-    count: async (key, filter) =>
-      bounded(({ database }) => countObjects(database, resourceOf(key.resource), key, filter)),
+    list: (key, query) => bounded(({ database }) => listEntries(database, resourceOf(key.resource), key, query)),
+    count: (key, filter) => bounded(({ database }) => countObjects(database, resourceOf(key.resource), key, filter)),
 
     async *scan(name, query = {}) {
       let behind: readonly [string, string] | undefined;
       for (;;) {
-        const entries = read(({ database }) => scanEntries(database, resourceOf(name), query, behind));
+        const entries = await settled(({ database }) => scanEntries(database, resourceOf(name), query, behind));
         yield* entries;
         const last = entries[entries.length - 1];
         if (last === undefined) return;
@@ -168,7 +204,7 @@ export function sqliteStorage({
 
     async timestamp(key, readOnly = false) {
       resourceOf(key.resource);
-      const revision = read(({ changes }) => changes.revision(key));
+      const revision = await settled(({ changes }) => changes.revision(key));
       if (revision > 0) return revision;
       if (readOnly) return created;
       return write(({ changes }) => {
@@ -193,10 +229,11 @@ export function sqliteStorage({
     afterCommit: (task) => transactions.afterCommit(task),
 
     permissions: {
-      groups: () => groupsWithMembers((after) => read(({ permissions }) => permissions.membersBehind(after))),
+      groups: () => groupsWithMembers((after) => settled(({ permissions }) => permissions.membersBehind(after))),
       of: (key) => read(({ permissions }) => permissions.of(key)),
       groupsOf: (member) => read(({ permissions }) => permissions.groupsOf(member)),
-      reachable: (query) => reachableObjects((after) => read(({ permissions }) => permissions.reachable(query, after))),
+      reachable: (query) =>
+        reachableObjects((after) => settled(({ permissions }) => permissions.reachable(query, after))),
     },
 
     log(query = {}) {
@@ -205,13 +242,16 @@ export function sqliteStorage({
       if (inside !== undefined) {
         return readLog(query, { database: () => here().database, news, closed: () => closed });
       }
-      return others.whileFollowing(query, readLog(query, { database: () => database, news, closed: () => closed }));
+      return others.whileFollowing(
+        query,
+        readLog(query, { database: () => database, news, closed: () => closed, settling: logSettling }),
+      );
     },
 
-    position: async () => read(({ database }) => newest(database)),
+    position: () => settled(({ database }) => newest(database)),
 
-    lists: () => listStates((after) => read(({ database }) => listStatesBehind(database, after))),
-    totals: async () => read(({ database }) => totalsOf(database)),
+    lists: () => listStates((after) => settled(({ database }) => listStatesBehind(database, after))),
+    totals: () => settled(({ database }) => totalsOf(database)),
     flush: () =>
       write(({ database, cache }) => {
         cache?.clear();
@@ -253,8 +293,8 @@ export function sqliteStorage({
       });
     },
 
-    purgedBefore: async ({ resource, parent }) =>
-      read(({ database: { prepare } }) => {
+    purgedBefore: ({ resource, parent }) =>
+      settled(({ database: { prepare } }) => {
         resourceOf(resource);
         const row = one(prepare("SELECT purged FROM lists WHERE resource = ? AND parent = ?"), resource, parent);
         return (row?.[0] as number | undefined) ?? 0;
@@ -280,6 +320,8 @@ export function sqliteStorage({
         others.close();
         await checkpoints.close();
         cache.close();
+        await foreign;
+        wal.close();
         transactions.session?.database.close();
         database.close();
       })();

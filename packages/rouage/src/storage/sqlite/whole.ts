@@ -34,10 +34,10 @@ export function listStatesBehind(
 
 /** All of them, from pages that `read` answers. */
 export async function* listStates(
-  read: (after: ListState | undefined) => readonly ListState[],
+  read: (after: ListState | undefined) => Promise<readonly ListState[]>,
 ): AsyncIterable<ListState> {
   for (let after: ListState | undefined; ; ) {
-    const states = read(after);
+    const states = await read(after);
     yield* states;
     if (states.length < page) return;
     after = states[states.length - 1];
