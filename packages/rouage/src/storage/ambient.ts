@@ -33,8 +33,8 @@ export interface Ambient<State> {
   part<T>(brackets: PartBrackets<State>, work: () => Promise<T>): Promise<T>;
   /** Runs one write of the current transaction. */
   step<T>(work: (state: State) => T): Promise<T>;
-  /** Keeps `task` for the end of the transaction, or runs it at once outside of any. */
-  afterCommit(task: Task): void | Promise<void>;
+  /** Keeps `task` for the end of the transaction, or runs it at once outside of any; `once`: however often it was asked for. */
+  afterCommit(task: Task, once?: boolean): void | Promise<void>;
 }
 
 /** What a storage does around a part; not asked to end one whose transaction was taken back. */
@@ -51,6 +51,12 @@ export function ambient<State>(limitMs = transactionLimitMs): Ambient<State> {
   const context = new AsyncLocalStorage<Entry<State>>();
   /** Transactions whose work runs: as long as there is none, nobody has to ask for the context. */
   let running = 0;
+  /** Tasks that are done once, however often they were asked for. */
+  const single = new WeakSet<Task>();
+
+  function keepTask({ tasks }: Entry<State>, task: Task): void {
+    if (!single.has(task) || !tasks.includes(task)) tasks.push(task);
+  }
 
   /** @throws ServiceError as `current` */
   function entry(): Entry<State> | undefined {
@@ -103,7 +109,7 @@ export function ambient<State>(limitMs = transactionLimitMs): Ambient<State> {
           throw outcome.reason;
         }
         keep(own.state, outer.state);
-        outer.tasks.push(...own.tasks);
+        for (const task of own.tasks) keepTask(outer, task);
         return outcome.value;
       });
     },
@@ -116,10 +122,11 @@ export function ambient<State>(limitMs = transactionLimitMs): Ambient<State> {
       });
     },
 
-    afterCommit(task) {
+    afterCommit(task, once = false) {
       const found = entry();
       if (found === undefined) return task();
-      found.tasks.push(task);
+      if (once) single.add(task);
+      keepTask(found, task);
     },
   };
 }

@@ -272,7 +272,7 @@ export function sqliteStorage({
         return count;
       }
       const count = await erase.remove(scopes, { ...inside, run: transactions.step });
-      transactions.afterCommit(erase.scrub);
+      transactions.afterCommit(erase.scrub, true);
       return count;
     },
 

@@ -287,14 +287,24 @@ storeTest("reads outside go on while one holds the store", async ({ storage }) =
   await holding;
 });
 
-storeTest("what is erased inside is overwritten when it is done", async ({ storage, path }) => {
-  await storage.commit([put("a", '{"text":"secret words"}')]);
+storeTest("what is erased inside is overwritten when it is done, all of it at once", async ({ storage, path }) => {
+  await storage.commit([put("a", '{"text":"secret words"}'), put("c"), put("d")]);
   await storage.transaction(async () => {
+    await storage
+      .transaction(async () => {
+        await storage.erase([{ ...things, id: "d" }]);
+        throw new Error("this part");
+      })
+      .catch(() => {});
     await storage.erase([{ ...things, id: "a" }]);
+    await storage.transaction(() => storage.erase([{ ...things, id: "c" }]));
     await storage.commit([put("b")]);
   });
+  const reader = new DatabaseSync(path);
+  assert.equal(reader.prepare("SELECT value FROM meta WHERE key = 'scrubs'").get()?.value, 1);
+  reader.close();
   const { execFileSync } = await import("node:child_process");
   const bytes = execFileSync("cat", [path, `${path}-wal`], { encoding: "latin1", maxBuffer: 2 ** 28 });
   assert.ok(!bytes.includes("secret words"));
-  assert.equal(await storage.count(things), 1);
+  assert.equal(await storage.count(things), 2);
 });

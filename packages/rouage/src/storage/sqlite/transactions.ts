@@ -17,7 +17,7 @@ export interface Transactions {
   run<T>(work: () => Promise<T>): Promise<T>;
   /** One step of the current transaction; when it fails it takes back only itself. */
   step<T>(work: (session: Session) => T): Promise<T>;
-  afterCommit(task: Task): void | Promise<void>;
+  afterCommit(task: Task, once?: boolean): void | Promise<void>;
   /** The session, once there was a transaction. */
   readonly session: Session | undefined;
   /** Resolves when those already called are answered; later ones are refused. */
@@ -177,7 +177,7 @@ export function transactions({
           throw error;
         }
       }),
-    afterCommit: (task) => context.afterCommit(task),
+    afterCommit: (task, once) => context.afterCommit(task, once),
     get session() {
       return session;
     },
