@@ -16,6 +16,23 @@ kintoTest("counters show objects and tombstones of each kind, without those ther
   assert.ok(counters_endpoint.url && counters_endpoint.description);
 });
 
+kintoTest("the heartbeat tells of storage, permissions and cache", {}, async ({ ask }) => {
+  const { status, body } = await ask("GET", "/__heartbeat__");
+  assert.equal(status, 200);
+  assert.deepEqual(body, { storage: true, permission: true, cache: true });
+});
+
+kintoTest(
+  "metrics are where Kinto has them when they are included",
+  { includes: "kinto.plugins.prometheus" },
+  async ({ ask, kinto }) => {
+    await ask("GET", "/buckets", { as });
+    const response = await kinto.fetch(new Request("http://kinto.test/v1/__metrics__"));
+    assert.match(response.headers.get("content-type") ?? "", /^text\/plain/);
+    assert.match(await response.text(), /^# HELP /m);
+  },
+);
+
 kintoTest(
   "a flush removes everything, permissions and groups too, and lists begin anew",
   { includes: "kinto.plugins.flush" },

@@ -84,6 +84,14 @@ test("a usual file starts without a warning, logging sections and all", async ()
   assert.deepEqual(await warningsOf(usual + logging), []);
 });
 
+test("hello tells which file it was, by its hash", () =>
+  withIni(usual, async (path) => {
+    await using kinto = await startKinto(loadSettings(path, {}), { log: silentLogger });
+    const { config } = JSON.parse(await (await kinto.fetch(new Request("http://kinto.test/v1/"))).text());
+    assert.equal(config.path, path);
+    assert.match(config.hash, /^[0-9a-f]{64}$/);
+  }));
+
 test("settings without effect are named in one warning, each with what it would have done", async () => {
   const warnings = await warningsOf(
     `${usual}kinto.sentry_dsn = https://key@sentry.test\nkinto.colour = blue\nkinto.history.exclude_resources = /buckets/a\nquotas.bucket_max_bytes = 5\n`,
