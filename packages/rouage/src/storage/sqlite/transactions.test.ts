@@ -9,6 +9,7 @@ import { ServiceError } from "../../errors.ts";
 import { silentLogger } from "../../telemetry/log.ts";
 import type { Change, Storage } from "../storage.ts";
 import { openDatabase } from "./database.ts";
+import type { GroupCommit } from "./group-commit.ts";
 import { migrate } from "./migrations.ts";
 import { many } from "./rows.ts";
 import { openSession } from "./session.ts";
@@ -180,14 +181,17 @@ storeTest("waits for another process's lock without blocking this one", async ({
 });
 
 /** Transactions on a bare connection, whose file can be kept from growing. */
-async function bareTest(run: (fixture: Bare) => Promise<void>): Promise<void> {
+async function bareTest(
+  run: (fixture: Bare) => Promise<void>,
+  pause: GroupCommit["pause"] = (work) => work(),
+): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), "rouage-transactions-"));
   const database = openDatabase(join(folder, "store.db"));
   migrate(database.connection, { now: 1 });
   const session = openSession(database, new Map());
   const own = transactions({
     open: () => session,
-    pause: (work) => work(),
+    pause,
     committed: () => {},
     log: silentLogger,
   });
@@ -238,6 +242,20 @@ test("when the disk is full inside, nothing is kept even where the error is caug
       [1, 500_000],
     );
   }));
+
+test("when no turn can be had any more, each is refused and none waits for ever", () => {
+  const failure = new ServiceError("unavailable");
+  return bareTest(
+    async ({ run, add, stored }) => {
+      for (let n = 0; n < 2; n++) {
+        const outcomes = await Promise.allSettled([run(() => add("a")), run(() => add("b"))]);
+        for (const outcome of outcomes) assert.equal(outcome.status === "rejected" && outcome.reason, failure);
+      }
+      assert.deepEqual(stored(), []);
+    },
+    () => Promise.reject(failure),
+  );
+});
 
 test("when the disk is full in one, those that shared its turn are answered truthfully", () =>
   bareTest(async ({ run, add, fill, stored, limit }) => {

@@ -76,7 +76,12 @@ export function transactions({
   }
 
   async function turnsUntilEmpty(): Promise<void> {
-    while (queue.length > 0) for (const settle of await pause(turn)) settle();
+    try {
+      while (queue.length > 0) for (const settle of await pause(turn)) settle();
+    } catch (error) {
+      // Not even a turn could be had.
+      for (const { reject } of queue.splice(0)) reject(error);
+    }
     running = undefined;
   }
 
