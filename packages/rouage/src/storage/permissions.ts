@@ -8,6 +8,7 @@ import type { ObjectKey } from "./keys.ts";
 /**
  * Principals by permission. A principal is a stable text: `system.Everyone`, `system.Authenticated`, an identity such as
  * `account:bob`, or the path of a group. As stored: no empty lists, no duplicates, principals in code-unit order.
+ * A principal has at most 2,048 characters, the name of a permission 256; neither is empty or has a null character.
  */
 export type Permissions = Readonly<Record<string, readonly string[]>>;
 
