@@ -4,7 +4,7 @@ import { invalid, ServiceError } from "../../errors.ts";
 import type { HttpRequest, HttpResponse } from "../../http.ts";
 import { anonymous, type Principal } from "../../principal.ts";
 import type { Settings } from "../../settings.ts";
-import { jsonType, readJson } from "../rest/body.ts";
+import { jsonType, readJson, unsupported } from "../rest/body.ts";
 import { endpointDefaults } from "../rest/endpoint.ts";
 import type { Answer, Endpoint, Exchange } from "../rest/exchange.ts";
 import type { Part, Parts } from "./part.ts";
@@ -43,6 +43,7 @@ export function batchEndpoint(parts: BatchParts): Endpoint {
   async function run(exchange: Exchange): Promise<Answer> {
     if (exchange.part !== undefined) throw recursion("path");
     const body = await readJson(exchange, [jsonType], limits);
+    if (isUnasked(exchange.request)) throw unsupported([jsonType]);
     const payload = parseBatch(body?.value, { requests: settings.batch_max_requests, size: limits.size });
     exchange.batchSize = payload.requests.length;
     const urls = payload.requests.map(({ path }) => urlOf(path));
@@ -194,6 +195,14 @@ export function batchEndpoint(parts: BatchParts): Endpoint {
     identify: false,
     run,
   };
+}
+
+/**
+ * Without its media type a page of another site may send a body unasked, without a CORS preflight; inside a batch it would have any method and
+ * headers.
+ */
+function isUnasked(request: HttpRequest): boolean {
+  return request.header("content-type") === undefined && request.header("origin") !== undefined;
 }
 
 /** Largest body of a batch, in bytes. */

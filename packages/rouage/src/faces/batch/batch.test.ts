@@ -478,6 +478,52 @@ suite("a batch, whatever the storage", () => {
     assert.equal((await batch(running, requests(11), { defaults })).status, 413);
   });
 
+  test("a page of another site cannot send one without a preflight, nor lend a request another origin", async () => {
+    const seen: (string | undefined)[] = [];
+    const running = await started({
+      routes: [
+        route("GET", "/origin", {
+          access: [everyone],
+          handler: ({ request }) => void seen.push(request.header("origin")),
+        }),
+      ],
+    });
+    const bytes = new TextEncoder().encode('{"requests":[]}');
+    const untyped = (headers: Record<string, string>) =>
+      running.fetch(new Request("http://test/v1/batch", { method: "POST", body: bytes, headers }));
+    assert.equal((await untyped({})).status, 200);
+    assert.equal((await untyped({ origin: "https://evil.example" })).status, 415);
+    const requests = [{ path: "/origin", headers: { Origin: "https://good.example" } }];
+    await ask(running, "POST", "/v1/batch", { requests }, { origin: "https://evil.example" });
+    assert.deepEqual(seen, ["https://evil.example"]);
+  });
+
+  test("a plugin that asks who makes a request of a batch looks at no credentials again", async () => {
+    let asked = 0;
+    const counting = {
+      ...namedCaller,
+      authenticate: (request: Parameters<typeof namedCaller.authenticate>[0]) => {
+        asked++;
+        return namedCaller.authenticate(request);
+      },
+    };
+    const known: (string | undefined)[] = [];
+    const running = await started({
+      authentication: [counting],
+      plugins: [
+        {
+          name: "curious",
+          intercept: (context) => async (request, next) => {
+            if (request.url !== "/v1/batch") known.push((await context.identify(request)).id);
+            return next(request);
+          },
+        },
+      ],
+    });
+    await batch(running, [put("a"), { path: "/kittens" }]);
+    assert.deepEqual([asked, known], [1, ["test:bob", "test:bob"]]);
+  });
+
   test("on a read-only service a batch reads, and writes are 405", async () => {
     const running = await started({}, { readonly: true });
     const { json } = await batch(running, [{ path: "/kittens" }, put("a")]);

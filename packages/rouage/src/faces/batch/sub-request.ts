@@ -34,6 +34,8 @@ const notSettable: ReadonlySet<string> = new Set([
   ...["content-length", "transfer-encoding", "connection", "keep-alive", "upgrade", "te", "trailer", "expect"],
   ...["host", "forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip"],
   ...["x-request-id", "traceparent", "tracestate"],
+  // What a browser says of the page that asks: a page must not say it otherwise.
+  ...["origin", "referer", "sec-fetch-site", "sec-fetch-mode", "sec-fetch-dest", "sec-fetch-user"],
 ]);
 
 export function subRequest(

@@ -194,7 +194,8 @@ export function createRestFace(parts: RestFaceParts): RestFace {
       .map(({ method, path }) => ({ method, path })),
     handlers: served.map(({ name, method, path }) => ({ name, method, path })),
     running: limits.running,
-    identify,
+    // Who makes a request of a batch is known since the batch began.
+    identify: (request) => partOf(request)?.identify(false) ?? identify(request),
     fail: (request, error) => complete(request, (exchange, problem) => failure(exchange, problem ?? error)),
     complete: (request, answer) => complete(request, () => answer),
     drain: streams.drain,
@@ -205,11 +206,15 @@ export function createRestFace(parts: RestFaceParts): RestFace {
     return honouring(endpoint, options.idempotency ?? "after", options.bodyLimit);
   }
 
+  function partOf(request: HttpRequest): Part | undefined {
+    return request.partOf === undefined ? undefined : batches.get(request.partOf);
+  }
+
   function handle(request: HttpRequest): Promise<HttpResponse> {
     let exchange: Exchange | undefined;
     try {
       exchange = new Exchange(request, clock, log, negotiate(request.header("accept")));
-      if (request.partOf !== undefined) exchange.part = batches.get(request.partOf);
+      exchange.part = partOf(request);
       const answer = dispatch(exchange);
       if (answer instanceof Promise)
         return exchange.part === undefined ? settle(exchange, answer) : settlePart(exchange, answer);
@@ -222,7 +227,7 @@ export function createRestFace(parts: RestFaceParts): RestFace {
   function complete(request: HttpRequest, answered: (exchange: Exchange, problem: unknown) => Answer): HttpResponse {
     try {
       const exchange = new Exchange(request, clock, log, negotiate(request.header("accept")));
-      if (request.partOf !== undefined) exchange.part = batches.get(request.partOf);
+      exchange.part = partOf(request);
       if (anySecretPath) exchange.shownPath = "(not routed)";
       const problem = unreadable(exchange);
       if (anySecretPath && problem === undefined) exchange.shownPath = secretPatternOf(exchange.path);
