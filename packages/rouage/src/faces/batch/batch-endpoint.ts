@@ -131,7 +131,9 @@ export function batchEndpoint(parts: BatchParts): Endpoint {
     for (const step of steps) {
       const { request, response, part } = await follow(exchange, step);
       // What is done at several services cannot be taken back: the answers say what became of each.
-      if (response.status >= 500 && !isMixed) throw new TakenBack(wholeFailure(exchange, request, response));
+      // 507 is no failure of the service: it refuses what is too much, as a 413 does.
+      if (response.status >= 500 && response.status !== 507 && !isMixed)
+        throw new TakenBack(wholeFailure(exchange, request, response));
       const entry = await subResponse(request, response, {
         renderError: (error) => parts.renderError(error, exchange),
         room,
