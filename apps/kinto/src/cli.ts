@@ -1,10 +1,11 @@
 /** The command line of the application: serves it, or creates a user and ends. */
 import { parseArgs } from "node:util";
-import { SettingsError } from "rouage";
+import { SettingsError, silentLogger } from "rouage";
 import { run } from "rouage/runtime/node";
 import { createUser } from "./accounts/create-user.ts";
 import { startKinto } from "./app.ts";
 import { help } from "./help.ts";
+import { rebuildQuotas } from "./plugins/quotas/rebuild-quotas.ts";
 import { loadSettings } from "./settings/load.ts";
 import { version } from "./version.ts";
 
@@ -24,6 +25,14 @@ export async function main(
       return print(
         await createUser(source, { name: values.username, password: values.password ?? environment.KINTO_PASSWORD }),
       );
+    }
+    if (first === "rebuild-quotas") {
+      await using kinto = await startKinto(loadSettings(values.ini ?? onlyFile(rest), environment, overrides), {
+        log: silentLogger,
+        tasks: false,
+      });
+      const { buckets, collections } = await rebuildQuotas(kinto);
+      return print(`counted ${buckets} buckets and ${collections} collections\n`);
     }
     // As in Kinto's own command line.
     const files = first === "start" ? rest : positionals;

@@ -4,6 +4,7 @@ export const help = `kinto: JSON storage with synchronisation and sharing, over 
   npm run kinto -- [FILE.ini]                   serve with the settings of an existing Kinto, or without a file with defaults
   npm run kinto -- create-user [FILE.ini] -u NAME [-p PASSWORD]
                                                 create an account, or give it another password
+  npm run kinto -- rebuild-quotas [FILE.ini]    count anew what quotas count, for a store that was filled without them
 
 Options:
   --host HOST, --port PORT      where to listen; win over everything else

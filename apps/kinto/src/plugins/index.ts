@@ -9,6 +9,7 @@ import { history } from "./history/history.ts";
 import type { KintoPlugin } from "./kinto-plugin.ts";
 import { openid } from "./openid.ts";
 import { prometheus } from "./prometheus.ts";
+import { quotas } from "./quotas/quotas.ts";
 import { schemaValidation } from "./schema/schema-validation.ts";
 import { userData } from "./user-data.ts";
 
@@ -19,6 +20,7 @@ export const kintoPlugins: readonly KintoPlugin[] = [
   permissionsEndpoint,
   schemaValidation,
   history,
+  quotas,
   flush,
   prometheus,
   counters,

@@ -71,7 +71,7 @@ function hooksOf(storage: Storage, limits: QuotaLimits): Readonly<Record<string,
         else {
           // A bucket that is made anew begins with nothing, whatever another of its name left.
           const before = write.previous === undefined ? nothing : await readCounters(storage, key);
-          const counters = added(before, { storage_size: grown(write) });
+          const counters = added(before, { collection_count: 0, storage_size: grown(write) });
           assertWithin("Bucket", limits.ofBucket(write.id), counters, 0);
           await storage.commit([writeCounters(key, counters)]);
         }

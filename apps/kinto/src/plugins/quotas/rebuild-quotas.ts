@@ -17,8 +17,7 @@ export async function rebuildQuotas({ storage }: Pick<Service, "storage">): Prom
       const size = { storage_size: sizeOf(parseEntry(entry)) };
       const [, bucket = entry.id, , collection = entry.id] = entry.parent.split("/");
       const record = resource === "record" ? { record_count: 1 } : {};
-      const isCollection = resource === "collection" ? { collection_count: 1 } : {};
-      add(buckets, bucket, { ...size, ...record, ...isCollection });
+      add(buckets, bucket, { ...size, ...record, collection_count: resource === "collection" ? 1 : 0 });
       if (resource === "collection" || resource === "record")
         add(collections, `${bucket}/${collection}`, { ...size, ...record });
     }
