@@ -128,6 +128,17 @@ for (const [kind, storageUrl] of Object.entries(urls))
       assert.deepEqual(await ids(running), []);
     });
 
+    test("a quota that is used up is an answer like a 4XX", async () => {
+      const full = () => {
+        throw new ServiceError("insufficient-storage", { message: "Full" });
+      };
+      const running = await started({ routes: [route("POST", "/full", { access: [everyone], handler: full })] });
+      const requests = [put("a"), { method: "POST", path: "/full" }, put("b")];
+      assert.deepEqual(statuses((await batch(running, requests, { atomic: true })).json), [424, 507, 424]);
+      assert.deepEqual(statuses((await batch(running, requests)).json), [201, 507, 201]);
+      assert.deepEqual(await ids(running), ["a", "b"]);
+    });
+
     test("§0.2 an atomic batch is applied whole when nothing fails", async () => {
       const running = await started();
       const { json } = await batch(running, [put("a"), put("b")], { atomic: true });
