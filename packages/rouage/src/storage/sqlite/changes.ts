@@ -12,7 +12,7 @@ import {
   type StoredEntry,
   type StoredObject,
 } from "../storage.ts";
-import type { Database } from "./database.ts";
+import { constraintCode, type Database, resultCode } from "./database.ts";
 import { sqlField } from "./fields.ts";
 import { all, equalSql } from "./filters.ts";
 import { permissionWriter } from "./permission-writer.ts";
@@ -25,6 +25,24 @@ export interface ChangeWriter {
   /** The list's revision, 0 when it was never touched. */
   revision(key: ListKey): number;
   setRevision(key: ListKey, revision: number): void;
+  /** For writes of one transaction that are kept or taken back together: what they ask of a list is read once, and written at the end. */
+  readonly together: Together;
+}
+
+export interface Together {
+  begin(): void;
+  /** Before COMMIT. */
+  end(): void;
+  /** The transaction is taken back. */
+  drop(): void;
+}
+
+/** What a transaction knows of a list. */
+interface KnownList {
+  readonly key: ListKey;
+  revision: number;
+  changed: boolean;
+  hasTombstones: boolean;
 }
 
 type Write = Extract<Change, { kind: "put" | "delete" }>;
@@ -43,12 +61,14 @@ export function changeWriter(database: Database, resourceOf: (name: string) => S
   const selectTombstone = prepare("SELECT revision FROM tombstones WHERE resource = ? AND parent = ? AND id = ?");
   const insertTombstone = prepare("INSERT INTO tombstones (resource, parent, id, revision) VALUES (?, ?, ?, ?)");
   const deleteTombstone = prepare("DELETE FROM tombstones WHERE resource = ? AND parent = ? AND id = ?");
+  const anyTombstone = prepare("SELECT 1 FROM tombstones WHERE resource = ? AND parent = ? LIMIT 1");
   const tombstoneAt = prepare("SELECT id FROM tombstones WHERE resource = ? AND parent = ? AND revision = ? LIMIT 2");
   const insertLog = prepare(
     "INSERT INTO log (time, resource, parent, id, action, revision, type, body, principal, request_id, traceparent) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
   );
   const entries = permissionWriter(database);
   const statements = new WeakMap<SqliteResource, TableStatements>();
+  let known: Map<string, KnownList> | undefined;
 
   function tableStatements(resource: SqliteResource): TableStatements {
     let found = statements.get(resource);
@@ -61,6 +81,30 @@ export function changeWriter(database: Database, resourceOf: (name: string) => S
 
   function revision({ resource, parent }: ListKey): number {
     return (one(selectList, resource, parent)?.[0] as number | undefined) ?? 0;
+  }
+
+  function bump({ resource, parent }: ListKey, next: number): void {
+    if (updateList.run(next, resource, parent).changes === 0) upsertList.run(resource, parent, next);
+  }
+
+  /** Undefined where nothing is remembered from change to change. */
+  function knownList({ resource, parent }: ListKey): KnownList | undefined {
+    if (known === undefined) return undefined;
+    const name = parent === "" ? resource : `${resource.length} ${resource}${parent}`;
+    let list = known.get(name);
+    if (list === undefined) {
+      const key = { resource, parent };
+      const hasTombstones = one(anyTombstone, resource, parent) !== undefined;
+      list = { key, revision: revision(key), changed: false, hasTombstones };
+      known.set(name, list);
+    }
+    return list;
+  }
+
+  function writeKnown(): void {
+    if (known === undefined) return;
+    for (const { key, revision, changed } of known.values()) if (changed) bump(key, revision);
+    known.clear();
   }
 
   function record(
@@ -101,14 +145,15 @@ export function changeWriter(database: Database, resourceOf: (name: string) => S
   /** The revision of a change; the list has its own from here on. */
   function allocate(table: TableStatements, change: Write, object: number | undefined, now: number): number {
     const { key, revision: wish } = change;
-    if (wish === undefined) {
-      const next = Math.max(now, revision(key) + 1);
-      if (updateList.run(next, key.resource, key.parent).changes === 0) upsertList.run(key.resource, key.parent, next);
-      return next;
-    }
+    const list = knownList(key);
+    const current = list?.revision ?? revision(key);
     const isTaken = (revision: number): boolean => taken(table, key, revision);
-    const next = nextRevision({ list: revision(key), object, wish, now, taken: isTaken });
-    upsertList.run(key.resource, key.parent, next.list);
+    const next = nextRevision({ list: current, object, wish, now, taken: isTaken });
+    if (list === undefined) bump(key, next.list);
+    else {
+      list.revision = next.list;
+      list.changed = true;
+    }
     return next.object;
   }
 
@@ -142,14 +187,16 @@ export function changeWriter(database: Database, resourceOf: (name: string) => S
     const { key, body } = change;
     const resource = resourceOf(key.resource);
     const table = tableStatements(resource);
-    const live = one(table.head, key.parent, key.id);
-    expect(change, index, live, () => actual(table, key));
+    const isNew = change.expect.kind === "absent" && resource.definition.unique.length === 0;
+    // That nothing has the id is then for the index to say.
+    const live = isNew ? undefined : one(table.head, key.parent, key.id);
+    if (!isNew) expect(change, index, live, () => actual(table, key));
     const allocated = allocate(table, change, live?.[1] as number | undefined, now);
     checkUnique(resource, change, index);
     const owner = live === undefined ? (change.owner ?? null) : live[2];
     if (live === undefined) {
-      table.insert.run(key.parent, key.id, allocated, change.owner ?? null, body);
-      deleteTombstone.run(key.resource, key.parent, key.id);
+      insert(table, change, index, allocated);
+      if (knownList(key)?.hasTombstones !== false) deleteTombstone.run(key.resource, key.parent, key.id);
     } else {
       table.update.run(allocated, body, live[0] as number);
     }
@@ -161,6 +208,16 @@ export function changeWriter(database: Database, resourceOf: (name: string) => S
     });
     const object: StoredObject = storedObject(key.id, allocated, body, owner);
     return { kind: live === undefined ? "created" : "updated", object, position };
+  }
+
+  function insert(table: TableStatements, change: Write & { kind: "put" }, index: number, revision: number): void {
+    const { key, owner = null, body } = change;
+    try {
+      table.insert.run(key.parent, key.id, revision, owner, body);
+    } catch (error) {
+      if (resultCode(error) !== constraintCode) throw error;
+      throw new CommitConflict(index, { kind: "expectation", actual: actual(table, key) });
+    }
   }
 
   function remove(
@@ -176,6 +233,8 @@ export function changeWriter(database: Database, resourceOf: (name: string) => S
     const allocated = allocate(table, change, live?.[1] as number | undefined, now);
     table.remove.run((live?.[0] as number | undefined) ?? null);
     insertTombstone.run(key.resource, key.parent, key.id, allocated);
+    const list = knownList(key);
+    if (list !== undefined) list.hasTombstones = true;
     entries.remove(key);
     const position = record(key, context, now, { action: "delete", revision: allocated });
     return { kind: "deleted", tombstone: { kind: "tombstone", id: key.id, revision: allocated }, position };
@@ -184,6 +243,7 @@ export function changeWriter(database: Database, resourceOf: (name: string) => S
   function restoreTombstone(change: Change & { kind: "tombstone" }, index: number): ChangeResult {
     const { key, revision } = change;
     const { resource, parent, id } = key;
+    writeKnown();
     const found = actual(tableStatements(resourceOf(resource)), key);
     if (found?.kind === "object") throw new CommitConflict(index, { kind: "expectation", actual: found });
     if (found !== undefined) deleteTombstone.run(resource, parent, id);
@@ -213,6 +273,7 @@ export function changeWriter(database: Database, resourceOf: (name: string) => S
       case "list": {
         const { key, revision, purged } = change;
         resourceOf(key.resource);
+        writeKnown();
         raiseList.run(key.resource, key.parent, revision, purged);
         return { kind: "list" };
       }
@@ -227,6 +288,18 @@ export function changeWriter(database: Database, resourceOf: (name: string) => S
 
   return {
     write: (changes, context, now) => changes.map((change, index) => make(change, index, context, now)),
+    together: {
+      begin() {
+        known = new Map();
+      },
+      end() {
+        writeKnown();
+        known = undefined;
+      },
+      drop() {
+        known = undefined;
+      },
+    },
     revision,
     setRevision: ({ resource, parent }, value) => {
       upsertList.run(resource, parent, value);

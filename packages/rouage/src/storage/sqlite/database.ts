@@ -89,6 +89,7 @@ export function resultCode(error: unknown): number | undefined {
 }
 
 export const busyCode = 5;
+export const constraintCode = 19;
 
 /** PERM, BUSY, LOCKED, NOMEM, READONLY, INTERRUPT, IOERR, CORRUPT, FULL, CANTOPEN, PROTOCOL, NOTADB. */
 const backendCodes: ReadonlySet<number> = new Set([3, busyCode, 6, 7, 8, 9, 10, 11, 13, 14, 15, 26]);

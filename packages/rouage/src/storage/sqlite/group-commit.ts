@@ -2,6 +2,7 @@
  * Gathers the writes of one turn of the event loop into one transaction, so that durability costs one fsync for many. One that
  * fails takes only itself back. Nobody is answered before what was committed is on disk; the next group begins after that.
  */
+import type { Together } from "./changes.ts";
 import { busyCode, type Database, isBackendError, resultCode, translated, unavailable } from "./database.ts";
 
 export interface GroupCommit {
@@ -25,6 +26,8 @@ export interface GroupCommitOptions {
   readonly sync?: () => Promise<void>;
   /** Called after each transaction that was committed, with the number of writes that shared it. */
   readonly committed: (writes: number) => void;
+  /** Told of transactions whose members are all repeatable, and so kept or taken back together. */
+  readonly together?: () => Together;
   /** How long another process may keep the store locked before writes are refused. */
   readonly lockTimeoutMs?: number;
 }
@@ -40,7 +43,13 @@ interface Member {
   readonly reject: (error: unknown) => void;
 }
 
-export function groupCommit({ database, sync, committed, lockTimeoutMs = 15_000 }: GroupCommitOptions): GroupCommit {
+export function groupCommit({
+  database,
+  sync,
+  committed,
+  together,
+  lockTimeoutMs = 15_000,
+}: GroupCommitOptions): GroupCommit {
   const { connection } = database;
   // Looked up in the cache of statements they would cost more than they do.
   const beginning = database.prepare("BEGIN IMMEDIATE");
@@ -90,6 +99,8 @@ export function groupCommit({ database, sync, committed, lockTimeoutMs = 15_000 
     const started = performance.now();
     // A savepoint copies every page that its member changes: without them a group of creates costs a fifth less.
     const quick = careful === 0 && queue.slice(0, largestGroup).every(({ repeatable }) => repeatable);
+    const all = quick ? together?.() : undefined;
+    all?.begin();
     try {
       while (members.length < largestGroup) {
         const member = queue.shift();
@@ -98,8 +109,10 @@ export function groupCommit({ database, sync, committed, lockTimeoutMs = 15_000 
         answers.push(quick ? runQuickly(member) : runMember(member));
         if (performance.now() - started > longestGroupMs) break;
       }
+      all?.end();
       committing.run();
     } catch (error) {
+      all?.drop();
       rollBack();
       if (error instanceof MemberFailed) {
         queue.unshift(...members);

@@ -95,6 +95,7 @@ export function sqliteStorage({
   const group = groupCommit({
     database,
     sync: wal.run,
+    together: () => main.changes.together,
     committed(writes) {
       groups?.observe(writes);
       written();
