@@ -74,10 +74,11 @@ function targetsOf({ name, version, settings, clock, handlers }: ExportersOption
   return targets;
 }
 
-/** What the conventions require of `http.server.request.duration`; HEAD is answered, and counted, by the handler of GET. */
+/** What the conventions require of `http.server.request.duration`; HEAD and QUERY are answered, and counted, by the handler of GET. */
 function handlerAttributes(handlers: ExportersOptions["handlers"], scheme: string): ReadonlyMap<string, Attributes> {
   const found = new Map<string, Attributes>();
   for (const { name, method, path } of handlers)
-    if (method !== "HEAD") found.set(name, { "http.request.method": method, "http.route": path, "url.scheme": scheme });
+    if (method === "GET" || !found.has(name))
+      found.set(name, { "http.request.method": method, "http.route": path, "url.scheme": scheme });
   return found;
 }
