@@ -1,6 +1,6 @@
 /**
  * `npm run bench`: a whole Rouage service against bare `node:http`, in turn on the same core, load from the other. Prints
- * what it measured and judges nothing. `--quick` for short rounds, `--only get,list,create,update,size,start` for some of it.
+ * what it measured and judges nothing. `--quick` for short rounds, `--only get,list,create,update,batch,kinto,permissions,size,start` for some of it.
  */
 import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { loadavg, tmpdir } from "node:os";
@@ -26,7 +26,17 @@ interface Raw {
 /** What is put on a server; the URL's origin is filled in for each. */
 type Work = Omit<Load, "url" | "seconds">;
 
-const parts = ["get", "list", "create", "update", "size", "start"] as const;
+/** The Kinto application, filled. */
+interface Kinto {
+  readonly port: number;
+  readonly owner: string;
+  readonly member: string;
+  readonly ids: readonly string[];
+  readonly sharedRecords: number;
+  readonly sharedGroups: number;
+}
+
+const parts = ["get", "list", "create", "update", "batch", "kinto", "permissions", "size", "start"] as const;
 type Part = (typeof parts)[number];
 
 const { values } = parseArgs({ options: { quick: { type: "boolean", default: false }, only: { type: "string" } } });
@@ -52,7 +62,8 @@ try {
   if (parts.some((part) => part !== "start" && wanted(part))) assertWrk();
   const [busy = 0] = loadavg();
   if (busy > 1) console.log(`The machine is busy (load average ${busy.toFixed(1)}): this run will say little.\n`);
-  if (parts.slice(0, 4).some(wanted)) await compareWithRaw();
+  if (parts.slice(0, 5).some(wanted)) await compareWithRaw();
+  if (wanted("kinto") || wanted("permissions")) await measureKinto();
   if (wanted("size")) await compareSizes();
   if (wanted("start")) await showStart();
 } catch (error) {
@@ -77,20 +88,53 @@ async function compareWithRaw(): Promise<void> {
   console.log("metrics on, SQLite in a file. Raw: bare node:http, the same bytes in JSON or an echo of the body.\n");
   console.log(row("", "raw /s", "rouage /s", "ratio", "raw p50", "p99 ms", "rouage p50", "p99 ms"));
   const compare = async (part: Part, title: string, limit: ServerProcess<Raw>, work: Work) => {
-    if (!wanted(part)) return;
-    const [bare, ours] = await inTurn([limit, service], work);
-    const ratio = median(ours.map(({ perSecond }, round) => perSecond / (bare[round]?.perSecond ?? Number.NaN)));
-    const [a, b] = [summary(bare), summary(ours)];
-    const latencies = [a.p50, a.p99, b.p50, b.p99].map((ms) => ms.toFixed(2));
-    console.log(row(title, count(a.perSecond), count(b.perSecond), ratio.toFixed(2), ...latencies));
-    const errors = a.errors + b.errors;
-    if (errors > 0) console.log(`  ${errors} requests of these failed`);
+    if (wanted(part)) show(title, await inTurn([urlOf(limit), urlOf(service)], work));
   };
   await compare("get", "GET by id", one, { headers: authorization, paths });
   await compare("list", "list of 50, filter and sort", page, { headers: authorization, paths: lists });
   await compare("update", "update (PUT), durable", one, { method: "PUT", headers: json, paths, body });
   await compare("create", "create (POST), durable", one, { method: "POST", headers: json, body });
+  if (wanted("batch")) {
+    const requests = Array.from({ length: 25 }, () => ({ body: JSON.parse(body) }));
+    const batch = JSON.stringify({ defaults: { method: "POST", path: "/kittens" }, requests });
+    const work: Work = { method: "POST", headers: json, body: batch };
+    show("batch of 25 creates, durable", await inTurn([urlOf(one), `${originOf(service)}/v1/batch`], work));
+  }
   await Promise.all([one, page, service].map((server) => server.stop()));
+}
+
+/** The Kinto application: a record by id as one of its clients reads it, and all that somebody may reach. */
+async function measureKinto(): Promise<void> {
+  const kinto = await start<Kinto>("kinto.ts", (own) => [own]);
+  const { ids, owner, member, sharedRecords, sharedGroups } = kinto.info;
+  const records = `${originOf(kinto)}/v1/buckets/bench/collections/kittens/records`;
+  if (wanted("kinto")) {
+    const headers = { authorization: owner };
+    const answer = await fetch(`${records}/${ids[0]}`, { headers });
+    const one = await raw(await answer.text());
+    const work: Work = { headers, paths: ids.map((id) => `/${id}`) };
+    show("Kinto: GET of a record", await inTurn([urlOf(one), records], work));
+    await one.stop();
+  }
+  if (wanted("permissions")) {
+    const times: number[] = [];
+    let entries = 0;
+    for (let round = 0; round < rounds; round++) {
+      const begun = performance.now();
+      entries = 0;
+      for (let url: string | null = `${originOf(kinto)}/v1/permissions?_limit=10000`; url !== null; ) {
+        const answer = await fetch(url, { headers: { authorization: member } });
+        entries += ((await answer.json()) as { readonly data: readonly unknown[] }).data.length;
+        url = answer.headers.get("next-page");
+      }
+      times.push(performance.now() - begun);
+    }
+    const given = `${count(sharedRecords)} records and ${count(sharedGroups)} groups`;
+    console.log(
+      `Kinto: /permissions of a member with ${given}: ${count(entries)} entries in ${median(times).toFixed(0)} ms`,
+    );
+  }
+  await kinto.stop();
 }
 
 async function compareSizes(): Promise<void> {
@@ -128,16 +172,23 @@ async function showStart(): Promise<void> {
   console.log(`Urgence, resident memory 5 s later: ${starts.at(-1)?.idleMegabytes.toFixed(0)} MB`);
 }
 
+/** One line: what bare `node:http` does, what we do, and the ratio, round by round. */
+function show(title: string, [bare, ours]: readonly [readonly LoadResult[], readonly LoadResult[]]): void {
+  const ratio = median(ours.map(({ perSecond }, round) => perSecond / (bare[round]?.perSecond ?? Number.NaN)));
+  const [a, b] = [summary(bare), summary(ours)];
+  const latencies = [a.p50, a.p99, b.p50, b.p99].map((ms) => ms.toFixed(2));
+  console.log(row(title, count(a.perSecond), count(b.perSecond), ratio.toFixed(2), ...latencies));
+  const errors = a.errors + b.errors;
+  if (errors > 0) console.log(`  ${errors} requests of these failed`);
+}
+
 /** The same work on each server in turn, the order turned round each time; one round before counts for nothing. */
-async function inTurn(
-  [limit, ours]: readonly [ServerProcess<Raw>, ServerProcess<Kittens>],
-  work: Work,
-): Promise<[LoadResult[], LoadResult[]]> {
+async function inTurn([bare, ours]: readonly [string, string], work: Work): Promise<[LoadResult[], LoadResult[]]> {
   const results: [LoadResult[], LoadResult[]] = [[], []];
   for (let round = -1; round < rounds; round++) {
     const order = round % 2 === 0 ? [0, 1] : [1, 0];
     for (const index of order) {
-      const result = await load({ ...work, url: urlOf(index === 0 ? limit : ours), seconds });
+      const result = await load({ ...work, url: index === 0 ? bare : ours, seconds });
       if (round >= 0) results[index]?.push(result);
     }
   }
@@ -161,8 +212,12 @@ async function start<T>(script: string, args: (folder: string) => readonly strin
   return server;
 }
 
-function urlOf({ info }: ServerProcess<Raw>): string {
-  return `http://127.0.0.1:${info.port}/v1/kittens`;
+function urlOf(server: ServerProcess<Raw>): string {
+  return `${originOf(server)}/v1/kittens`;
+}
+
+function originOf({ info }: ServerProcess<Raw>): string {
+  return `http://127.0.0.1:${info.port}`;
 }
 
 function summary(results: readonly LoadResult[]): LoadResult {
