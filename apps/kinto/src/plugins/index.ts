@@ -31,8 +31,9 @@ export const kintoPlugins: readonly KintoPlugin[] = [
 export function pluginsIn(includes: readonly string[], reader: SettingsReader): readonly KintoPlugin[] {
   const isNamed = (plugin: KintoPlugin, include: string) =>
     plugin.includes.some((name) => include === name || include.startsWith(`${name}.`));
+  const isAsked = reader.sourceOf("includes") !== "default";
   for (const include of includes)
-    if (!kintoPlugins.some((plugin) => isNamed(plugin, include)))
+    if (isAsked && !kintoPlugins.some((plugin) => isNamed(plugin, include)))
       reader.warn(`includes: ${include} is not available here and was left out${hints.get(include) ?? ""}`);
   return kintoPlugins.filter(
     (plugin) => plugin.isOn?.(reader) === true || includes.some((include) => isNamed(plugin, include)),

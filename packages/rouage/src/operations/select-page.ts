@@ -1,4 +1,5 @@
 /** One page out of objects that no storage keeps: filter, order and continuation as a storage would, holding no more than a page or two. */
+import { setImmediate } from "node:timers/promises";
 import type { JsonObject } from "../json.ts";
 import { compareEntries, type EvaluatedEntry, fieldValue, isBehind, matches } from "../storage/evaluate.ts";
 import type { Filter, Sort, SortValue } from "../storage/filter.ts";
@@ -9,6 +10,8 @@ export interface PageQuery {
   readonly sort: readonly Sort[];
   readonly after?: readonly SortValue[] | undefined;
   readonly limit: number;
+  /** Ends the reading when nobody waits for it any more. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 export interface SelectedPage {
@@ -21,15 +24,21 @@ export interface SelectedPage {
 
 export async function selectPage(
   objects: Iterable<JsonObject> | AsyncIterable<JsonObject>,
-  { filter, sort, after, limit }: PageQuery,
+  { filter, sort, after, limit, signal }: PageQuery,
 ): Promise<SelectedPage> {
   let best: EvaluatedEntry[] = [];
   let total = 0;
+  let read = 0;
   const trim = (): void => {
     best.sort((a, b) => compareEntries(a, b, sort));
     best = best.slice(0, limit + 1);
   };
   for await (const value of objects) {
+    // Others get their turn.
+    if (++read % portion === 0) {
+      await setImmediate();
+      signal?.throwIfAborted();
+    }
     const entry = { id: textOf(value.id), revision: numberOf(value.last_modified), value };
     if (filter !== undefined && !matches(filter, entry)) continue;
     total++;
@@ -46,6 +55,8 @@ export async function selectPage(
     total,
   };
 }
+
+const portion = 1000;
 
 function textOf(value: unknown): string {
   return typeof value === "string" ? value : "";

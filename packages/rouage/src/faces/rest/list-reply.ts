@@ -36,7 +36,7 @@ export interface ListReplyOptions {
  * @example route("GET", "/newest", { access: [everyone], handler: (context) => listReply(context, { settings, fields: ["id"], key: "id", revision, objects: () => rows }) })
  */
 export async function listReply(
-  context: Pick<RouteContext<unknown, unknown, unknown>, "request" | "clock" | "principal">,
+  context: Pick<RouteContext<unknown, unknown, unknown>, "request" | "clock" | "principal" | "signal">,
   options: ListReplyOptions,
 ): Promise<Reply> {
   const { request, clock, principal } = context;
@@ -70,6 +70,7 @@ export async function listReply(
     sort,
     after: query.after,
     limit,
+    signal: context.signal,
   });
 
   const token = page.next === undefined ? undefined : encodePageToken(sort, page.next);
