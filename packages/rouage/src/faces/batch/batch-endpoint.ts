@@ -67,8 +67,18 @@ export function batchEndpoint(parts: BatchParts): Endpoint {
   /** The version prefix is optional. */
   function urlOf(path: string): string {
     const url = encodedPath(path);
-    if (versioned.test(url) || parts.exists(url.split("?", 1)[0] ?? "") || neighbour?.(url) !== undefined) return url;
-    return prefix + url;
+    return versioned.test(url) || exists(url.split("?", 1)[0] ?? "") || neighbour?.(url) !== undefined
+      ? url
+      : prefix + url;
+  }
+
+  function exists(path: string): boolean {
+    try {
+      return parts.exists(path);
+    } catch {
+      // Not valid UTF-8: the answer to the request says so.
+      return false;
+    }
   }
 
   /** A batch for one service behind the door is that service's, with its transaction. */

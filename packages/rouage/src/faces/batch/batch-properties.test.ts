@@ -128,7 +128,25 @@ for (const [kind, storageUrl] of Object.entries(urls)) {
 
 const nonsense = fc.oneof(
   fc.anything(),
-  fc.constantFrom("/kittens", "/", "/v1/kittens/%", "//", "/\ud800", "/é", "PUT", "QUERY"),
+  fc.constantFrom("/kittens", "/", "/v1/kittens/%", "/%", "/kittens/%ff", "//", "/\ud800", "/é", "PUT", "QUERY"),
+);
+const oddPath = fc.oneof(
+  fc.constantFrom(
+    "/%",
+    "/kittens/%ff",
+    "/v1/kittens/%00",
+    "//",
+    "///v1",
+    "/v1",
+    "/v9/x",
+    "/?",
+    "/#",
+    "/kittens?%",
+    "/é?ü=ñ",
+    "/../kittens",
+  ),
+  fc.string({ unit: "binary" }).map((text) => `/${text}`),
+  fc.webPath().map((text) => `/v1/kittens${text}`),
 );
 const hostile = fc.oneof(
   fc.json({ maxDepth: 8 }),
@@ -138,6 +156,7 @@ const hostile = fc.oneof(
         requests: fc.array(
           fc.oneof(
             item,
+            fc.record({ method: fc.constantFrom("GET", "PUT", "QUERY"), path: oddPath, body: fc.constant({}) }),
             nonsense,
             fc.record({ method: nonsense, path: nonsense, headers: nonsense, body: nonsense }, { requiredKeys: [] }),
           ),

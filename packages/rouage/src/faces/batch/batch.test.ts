@@ -379,6 +379,19 @@ suite("a batch, whatever the storage", () => {
     assert.deepEqual(json.responses[1].path, "/v1/cats/é ü");
   });
 
+  test("a path that cannot be decoded is a 400 of its request", async () => {
+    const running = await started();
+    const { json } = await batch(running, [{ path: "/%" }, { path: "/kittens/%ff" }, { path: "/v1/kittens/%00" }]);
+    assert.deepEqual(statuses(json), [400, 400, 400]);
+    assert.equal(json.responses[1].path, "/v1/kittens/%ff");
+  });
+
+  test("a change stream cannot be part of a batch", async () => {
+    const running = await started();
+    const { json } = await batch(running, [{ path: "/kittens", headers: { Accept: "text/event-stream" } }]);
+    assert.deepEqual([json.responses[0].status, json.responses[0].body.details[0].code], [400, "not-in-batch"]);
+  });
+
   test("TRACE and what is not offered are 405 inside", async () => {
     const running = await started();
     const { json } = await batch(running, [
