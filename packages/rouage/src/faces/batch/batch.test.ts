@@ -493,6 +493,27 @@ suite("a batch, whatever the storage", () => {
     assert.equal((await batch(small, [put("a")])).status, 413);
   });
 
+  test("the answers of one batch are bounded together: what reads beyond is told so", async () => {
+    const large = "x".repeat(9 * 1024 * 1024);
+    const running = await started({
+      routes: [
+        route("GET", "/large", {
+          access: [everyone],
+          handler: () => reply(200, large, { "content-type": "text/plain" }),
+        }),
+        route("GET", "/stream", { access: [everyone], handler: () => new Response(large) }),
+      ],
+    });
+    const { json } = await batch(running, [
+      { path: "/large" },
+      { path: "/large" },
+      { path: "/stream" },
+      { path: "/kittens" },
+    ]);
+    assert.deepEqual(statuses(json), [200, 413, 413, 200]);
+    assert.match(json.responses[1].body.message, /answers of a batch/);
+  });
+
   test("defaults count as often as they are filled in", async () => {
     const running = await started({}, { batch_max_bytes: 10_000 });
     const defaults = { method: "PUT", body: { data: { name: "A", chip: "x".repeat(900) } } };

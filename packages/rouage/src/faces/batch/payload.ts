@@ -113,7 +113,8 @@ function checkParts(parts: JsonObject, name: string, violations: Violation[]): v
     report("body", "body must be a JSON object, or an array of JSON Patch operations", "type");
 }
 
-const mostHeaders = 100;
+/** Headers of one request, and of the defaults. */
+export const mostHeaders = 100;
 /** RFC 9110 §5.1 and §5.5. */
 const headerName = /^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,256}$/;
 const headerValue = /^[\t\x20-\x7e\x80-\xff]*$/;

@@ -2,7 +2,10 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { errorTable } from "../../errors.ts";
+import { mostHeaders } from "../batch/payload.ts";
+import { largestAnswer } from "../batch/sub-response.ts";
 import { queryLimits } from "./list-conditions.ts";
+import { deepestFilter } from "./list-query-body.ts";
 import { longestUrl } from "./rest.ts";
 
 const page = readFileSync(new URL("../../../../../docs/protocol.md", import.meta.url), "utf8");
@@ -24,4 +27,7 @@ test("the limits on the protocol page are those of the code", () => {
   const { filters, sorts, fields, values } = queryLimits;
   assert.ok(page.includes(`| filters, sort keys, projected fields | ${filters}, ${sorts}, ${fields} |`));
   assert.ok(page.includes(`| values of one filter | ${values} |`));
+  assert.ok(page.includes(`Filters are nested at most ${deepestFilter} deep`));
+  assert.ok(page.includes(`| answers of one batch together | ${largestAnswer / 1024 ** 2} Mi characters |`));
+  assert.ok(page.includes(`| headers of a request in a batch | ${mostHeaders} |`));
 });
