@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { kintoTest, type Running } from "../../tests/support/running.ts";
+import { setTimeout as delay } from "node:timers/promises";
+import { authorizationOf, kintoTest, type Running } from "../../tests/support/running.ts";
 import { defaultBucketId } from "./default-bucket.ts";
 
 const settings = { includes: "kinto.plugins.default_bucket", default_bucket_hmac_secret: "bucket secret" };
@@ -141,5 +142,40 @@ kintoTest(
     const page = await ask("GET", "/buckets/default/groups?_sort=id&_fields=id", { as });
     assert.equal(page.body.data[0].id, "a");
     assert.equal(new URL(page.headers.get("next-page") ?? "").pathname.includes("default"), false);
+  },
+);
+
+kintoTest("whoever sends the body of a first request slowly holds nobody up", settings, async ({ kinto, ask }) => {
+  const reading = Promise.withResolvers<void>();
+  const sent = Promise.withResolvers<Uint8Array>();
+  const slow = kinto.handle({
+    method: "PUT",
+    url: "/v1/buckets/default/collections/tasks/records/slow",
+    origin: "http://kinto.test",
+    header: (name) => ({ authorization: authorizationOf(as), "content-type": "application/json" })[name],
+    headers: () => ({ authorization: authorizationOf(as), "content-type": "application/json" }),
+    body: () => {
+      reading.resolve();
+      return sent.promise;
+    },
+    peer: undefined,
+    signal: new AbortController().signal,
+  });
+  await reading.promise;
+  const other = ask("PUT", "/buckets/others", { as: "bob", body: { data: {} } });
+  const first = await Promise.race([other.then(({ status }) => status), delay(3000, "held up", { ref: false })]);
+  assert.equal(first, 201);
+  sent.resolve(Buffer.from('{"data":{"n":1}}'));
+  assert.equal((await slow).status, 201);
+  assert.equal((await ask("GET", "/buckets/default/collections/tasks/records/slow", { as })).body.data.n, 1);
+});
+
+kintoTest(
+  "a first request whose body is too large is refused, and nothing is made",
+  { ...settings, body_limit: 100 },
+  async ({ ask, kinto }) => {
+    const body = { data: { text: "x".repeat(200) } };
+    assert.equal((await ask("PUT", "/buckets/default/collections/tasks/records/a", { as, body })).status, 413);
+    assert.deepEqual(await events({ kinto }), []);
   },
 );

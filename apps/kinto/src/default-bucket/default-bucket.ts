@@ -59,15 +59,26 @@ function interceptor(context: ServiceContext, bucketOf: (userId: string) => stri
     if (principal.id === undefined) throw new ServiceError("missing-credentials");
     const bucket = bucketOf(principal.id);
     const isBucketItself = rest === "" || rest.startsWith("?");
-    const rewritten = withRewrittenId(
-      request,
-      `${prefix}/buckets/${bucket}${rest}`,
-      isBucketItself ? bucket : undefined,
-    );
     const missing = await missingParts(request, bucket, rest);
-    if (missing.length === 0) return next(rewritten);
-    return storage.transaction(async () => {
+    const isNew = missing.length > 0;
+    // What is below a record, such as its file, may be large and has its own transaction.
+    const isBelowRecord = /^\/collections\/[^/]+\/records\/[^/]+\/[^?]/.test(rest);
+    const rewritten = await withRewrittenId(request, {
+      url: `${prefix}/buckets/${bucket}${rest}`,
+      id: isBucketItself ? bucket : undefined,
+      // Ahead of the transaction: whoever sends slowly holds nobody up.
+      bodyLimit: isBucketItself || (isNew && !isBelowRecord) ? settings.body_limit : undefined,
+    });
+    if (!isNew) return next(rewritten);
+    const make = async () => {
       for (const part of missing) await create(principal, part);
+    };
+    if (isBelowRecord) {
+      await storage.transaction(make);
+      return next(rewritten);
+    }
+    return storage.transaction(async () => {
+      await make();
       return next(rewritten);
     });
   };

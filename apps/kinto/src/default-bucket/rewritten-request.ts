@@ -1,24 +1,23 @@
 /** A request under another URL, whose body names the bucket by its real id. */
-import type { HttpRequest } from "rouage";
+import { changedRequest, type HttpRequest } from "rouage";
 
-/** @param id what `data.id` "default" of a body means; undefined: bodies stay as they are */
-export function withRewrittenId(request: HttpRequest, url: string, id: string | undefined): HttpRequest {
-  return {
-    method: request.method,
-    url,
-    origin: request.origin,
-    header: (name) => request.header(name),
-    headers: () => request.headers(),
-    body: async (limit) => {
-      const bytes = await request.body(limit);
-      return id === undefined ? bytes : rewrittenBody(bytes, id);
-    },
-    peer: request.peer,
-    get signal() {
-      return request.signal;
-    },
-    ...(request.abort !== undefined && { abort: (reason: unknown) => request.abort?.(reason) }),
-  };
+export interface Rewriting {
+  readonly url: string;
+  /** What `data.id` "default" of the body means; undefined: it means itself. */
+  readonly id: string | undefined;
+  /** Largest body that is read here. Undefined: whoever is given the request reads it. */
+  readonly bodyLimit: number | undefined;
+}
+
+/**
+ * Reads the body where it has to be looked at, or has to be there before something begins that must not wait for its sender.
+ * @throws ServiceError `body-too-large`
+ */
+export async function withRewrittenId(request: HttpRequest, { url, id, bodyLimit }: Rewriting): Promise<HttpRequest> {
+  if (bodyLimit === undefined || request.method === "GET" || request.method === "HEAD")
+    return changedRequest(request, { url });
+  const bytes = await request.body(bodyLimit);
+  return changedRequest(request, { url, body: id === undefined ? bytes : rewrittenBody(bytes, id) });
 }
 
 function rewrittenBody(bytes: Uint8Array, id: string): Uint8Array {
