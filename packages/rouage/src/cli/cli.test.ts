@@ -133,7 +133,10 @@ describe("rouage start", () => {
       [["start"], /name the file/],
       [["start", "a.ts", "b.ts"], /one file is expected, not 2/],
       [["start", "a.ts", "--prot", "1"], /--prot/],
-      [["strat"], /no command strat, and no package strat-app is installed here; the commands are start, dev, openapi, client, dump, load, keys/],
+      [
+        ["strat"],
+        /no command strat, and no package strat-app is installed here; the commands are start, dev, openapi, client, dump, load, keys/,
+      ],
     ] as const) {
       const { code, errors } = await ended(t, args);
       assert.equal(code, exits.usage, args.join(" "));
