@@ -5,6 +5,7 @@ import { permissionsEndpoint } from "../permissions/permissions-endpoint.ts";
 import type { SettingsReader } from "../settings/reader.ts";
 import { counters } from "./counters.ts";
 import { flush } from "./flush.ts";
+import { forgottenDeletions } from "./forgotten-deletions.ts";
 import { history } from "./history/history.ts";
 import type { KintoPlugin } from "./kinto-plugin.ts";
 import { openid } from "./openid.ts";
@@ -25,6 +26,7 @@ export const kintoPlugins: readonly KintoPlugin[] = [
   prometheus,
   counters,
   userData,
+  forgottenDeletions,
 ];
 
 /** Those switched on, and a warning for each name that means nothing here. */
