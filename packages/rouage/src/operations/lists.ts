@@ -10,13 +10,13 @@ import {
   type ObjectKey,
   type Permissions,
   parseEntry,
-  QueryTooCostly,
   renderTombstone,
   type StoredEntry,
   type StoredObject,
   type Tombstone,
 } from "../storage/storage.ts";
 import { refusal } from "./access.ts";
+import { affordable } from "./affordable.ts";
 import type { Cascade } from "./cascade.ts";
 import type { OperationContext } from "./context.ts";
 import { assertKept, sinceOf } from "./history.ts";
@@ -221,20 +221,6 @@ function isCut(entries: readonly StoredEntry[]): boolean {
   let size = 0;
   for (const entry of entries) if (entry.kind === "object") size += entry.body.length;
   return size > largestPage;
-}
-
-export async function affordable<T>(query: () => Promise<T>): Promise<T> {
-  try {
-    return await query();
-  } catch (error) {
-    if (!(error instanceof QueryTooCostly)) throw error;
-    throw invalid({
-      location: "querystring",
-      name: null,
-      description: "The list is too long for this query: filter and sort by fields that have an index",
-      code: "too-costly",
-    });
-  }
 }
 
 function both(a: Filter | undefined, b: Filter | undefined): Filter | undefined {

@@ -3,6 +3,7 @@ import type { Principal } from "../../principal.ts";
 import type { Filter } from "../../storage/filter.ts";
 import type { ListKey } from "../../storage/keys.ts";
 import { refusal } from "../access.ts";
+import { affordable } from "../affordable.ts";
 import { assertParent } from "../locate.ts";
 import type { Plan } from "../plan.ts";
 import { callerOf } from "./caller.ts";
@@ -36,7 +37,7 @@ export async function openByEntries(
   }
   const mayCreate = await plan.guard.onCreation(principal, list);
   if (mayCreate === false) {
-    const [any] = await storage.list(list, { filter: shared, sort: byId, limit: 1 });
+    const [any] = await affordable(() => storage.list(list, { filter: shared, sort: byId, limit: 1 }));
     if (any === undefined) throw refusal(principal);
   }
   await assertParent(plan, list);
