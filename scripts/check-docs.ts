@@ -18,9 +18,12 @@ const files = execFileSync("git", ["ls-files", "--cached", "--others", "--exclud
 })
   .split("\n")
   .filter((file) => file !== "" && existsSync(file));
-const manifests = ["package.json", "packages/rouage/package.json", "apps/urgence/package.json"].map(
-  (file): Manifest => JSON.parse(readFileSync(file, "utf8")),
-);
+const manifests = [
+  "package.json",
+  "packages/rouage/package.json",
+  "apps/urgence/package.json",
+  "apps/kinto/package.json",
+].map((file): Manifest => JSON.parse(readFileSync(file, "utf8")));
 const scripts = new Set(manifests.flatMap((manifest) => Object.keys(manifest.scripts ?? {})));
 
 const problems = [...files.flatMap(problemsOf), ...unexplained()];
