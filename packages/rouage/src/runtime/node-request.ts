@@ -166,33 +166,30 @@ function readBody(message: IncomingMessage, limit: number, announced: number): P
     }
     let length = 0;
     const chunks: Buffer[] = [];
+    // Listeners stay, as long as the message does: taking them off again costs more than they do.
+    let over = false;
     const onData = (chunk: Buffer): void => {
+      if (over) return;
       length += chunk.length;
       if (length > limit) {
-        release();
+        over = true;
+        chunks.length = 0;
         message.pause();
         reject(new ServiceError("body-too-large"));
-        return;
-      }
-      chunks.push(chunk);
+      } else chunks.push(chunk);
     };
     const onEnd = (): void => {
-      release();
+      if (over) return;
+      over = true;
       const [first] = chunks;
-      if (chunks.length === 1 && first !== undefined) resolve(first);
-      else resolve(Buffer.concat(chunks, length));
+      resolve(first !== undefined && chunks.length === 1 ? first : Buffer.concat(chunks, length));
+      chunks.length = 0;
     };
+    // Also for errors of the connection that belong to nobody any more.
     const onClose = (): void => {
-      release();
+      if (over) return;
+      over = true;
       reject(cut());
-    };
-    const release = (): void => {
-      message.off("data", onData);
-      message.off("end", onEnd);
-      message.off("close", onClose);
-      message.off("error", onClose);
-      // Later errors of the connection belong to nobody any more.
-      message.on("error", ignore);
     };
     message.on("data", onData);
     message.on("end", onEnd);
@@ -201,8 +198,6 @@ function readBody(message: IncomingMessage, limit: number, announced: number): P
     if (announced === 0) message.resume();
   });
 }
-
-const ignore = (): void => {};
 
 /** A `__proto__` header is a header like any other. */
 function define(target: Record<string, string>, name: string, value: string): void {
