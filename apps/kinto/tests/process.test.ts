@@ -1,7 +1,7 @@
 /** The program as operators run it: its start, its end, its command line. */
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, rm, stat, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -85,16 +85,40 @@ test("starts from an existing file, answers within two seconds, and frees its po
     }
   }));
 
-test("starts without a file: a store in data-kinto, accounts, and no other sign-in", () =>
+test("starts without a file: a store in data-kinto with a secret of its own, accounts, and no other sign-in", () =>
   inFolder(async (folder) => {
     const started = await startProcess(["--port", "0"], { folder });
+    let bucket: string | undefined;
     try {
       await clientOf(started.remote).createAccount("bob", "correct horse battery");
-      await clientOf(started.remote, "bob:correct horse battery").createBucket("b");
+      const bob = clientOf(started.remote, "bob:correct horse battery");
+      await bob.createBucket("b");
+      bucket = (await bob.fetchUser())?.bucket;
       await assert.rejects(clientOf(started.remote, "alice").createBucket("c"), /401/);
       assert.ok(existsSync(join(folder, "data-kinto/kinto.db")));
+      assert.equal((await stat(join(folder, "data-kinto/kinto.db.secret"))).mode & 0o777, 0o600);
+      assert.deepEqual(
+        started.lines.filter(({ level }) => level === "warn"),
+        [],
+      );
     } finally {
       assert.equal(await started.end(), 0);
+    }
+    const again = await startProcess(["--port", "0"], { folder });
+    try {
+      const user = await clientOf(again.remote, "bob:correct horse battery").fetchUser();
+      assert.ok(bucket !== undefined && user?.bucket === bucket, "the default bucket is the same after a restart");
+    } finally {
+      await again.end();
+    }
+    const other = join(folder, "other");
+    await mkdir(other);
+    const elsewhere = await startProcess(["--port", "0"], { folder: other });
+    try {
+      await clientOf(elsewhere.remote).createAccount("bob", "correct horse battery");
+      assert.notEqual((await clientOf(elsewhere.remote, "bob:correct horse battery").fetchUser())?.bucket, bucket);
+    } finally {
+      await elsewhere.end();
     }
   }));
 

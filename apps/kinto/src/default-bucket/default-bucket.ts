@@ -19,6 +19,11 @@ export const defaultBucket: KintoPlugin = {
 
   create({ reader }) {
     const secret = reader.text("default_bucket_hmac_secret") ?? reader.text("userid_hmac_secret") ?? "";
+    if (secret === "")
+      reader.problem(
+        "default_bucket_hmac_secret",
+        "is required (or userid_hmac_secret): names of default buckets are made with it, and who can foretell them could take them first",
+      );
     const bucketOf = (userId: string): string => defaultBucketId(secret, userId);
     return {
       plugin: {

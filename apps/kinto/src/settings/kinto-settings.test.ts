@@ -157,6 +157,12 @@ test("what Kinto refuses to start with is refused", async () => {
   const creators = `${usual.replace("= basicauth", "= account")}kinto.includes = kinto.plugins.accounts\nkinto.account_create_principals = account:admin\n`;
   assert.match(await problemsOf(creators), /account_create_principals.*account:admin/);
   assert.match(await problemsOf(usual.replace(/kinto.userid_hmac_secret.*\n/, "")), /userid_hmac_secret/);
+  assert.match(
+    await problemsOf(
+      `${usual.replace(/kinto.userid_hmac_secret.*\n/, "").replace("= basicauth", "= account")}kinto.includes = kinto.plugins.accounts kinto.plugins.default_bucket\n`,
+    ),
+    /default_bucket_hmac_secret/,
+  );
   assert.match(await problemsOf(`${usual}kinto.backoff = 3\nbackoff = 4\n`), /backoff .*given twice/);
   assert.match(await problemsOf(usual.replace("= basicauth", "= fxa")), /nobody could sign in/);
 });

@@ -2,8 +2,11 @@
 import { readFileSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { SettingsError } from "rouage";
+import { randomSecret } from "rouage/auth";
 import { type Ini, IniError, parseIni } from "rouage/settings";
+import { defaultStorage } from "./backends.ts";
 import { defaultsWithoutFile } from "./defaults.ts";
+import { ownSecret } from "./own-secret.ts";
 import type { SettingsSource } from "./reader.ts";
 
 /** @throws SettingsError when the file can't be read */
@@ -13,9 +16,26 @@ export function loadSettings(
   overrides: Readonly<Record<string, unknown>> = {},
 ): SettingsSource {
   const path = file ?? (environment.KINTO_INI === "" ? undefined : environment.KINTO_INI);
-  if (path === undefined) return { environment, overrides, defaults: defaultsWithoutFile };
+  if (path === undefined)
+    return { environment, overrides, defaults: { ...defaultsWithoutFile, ...secretOf(environment, overrides) } };
   const origin = `file ${path}`;
   return { entries: entriesOf(path, origin), origin, path, environment, overrides };
+}
+
+/** Identities and default buckets are made with it: known to others, it would let them take a bucket before its owner does. */
+function secretOf(
+  environment: Readonly<Record<string, string | undefined>>,
+  overrides: Readonly<Record<string, unknown>>,
+): { readonly userid_hmac_secret?: string } {
+  if (environment.KINTO_USERID_HMAC_SECRET !== undefined || environment.KINTO_USERID_HMAC_SECRET_FILE !== undefined)
+    return {};
+  const store = String(overrides.storage_url ?? environment.KINTO_STORAGE_URL ?? defaultStorage);
+  const keeps = store.startsWith("sqlite:");
+  return {
+    userid_hmac_secret: keeps
+      ? ownSecret(`${store.slice("sqlite:".length).replace(/^\/\//, "")}.secret`)
+      : randomSecret(),
+  };
 }
 
 function entriesOf(path: string, origin: string): ReadonlyMap<string, string> {
