@@ -37,7 +37,7 @@ const mistakes: readonly (readonly [string, string, Partial<Record<keyof Options
     { schema: Type.String() },
     /schema must be made with Type.Object/,
   ],
-  ["an unknown hook", "kittens", { hooks: { befor() {} } }, /hooks.befor is not known \(before, after\)/],
+  ["an unknown hook", "kittens", { hooks: { befor() {} } }, /hooks.befor is not known \(before, stored, after\)/],
   ["a rule that is no list", "kittens", { access: { read: everyone } }, /: access.read must be a list of rules$/],
   [
     "a rule that is none",
