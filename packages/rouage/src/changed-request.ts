@@ -31,6 +31,8 @@ export function changedRequest(request: HttpRequest, changes: RequestChanges): H
       if (body.length > limit) throw new ServiceError("body-too-large");
       return body;
     },
+    // Bound: the adapter's is a method.
+    ...(request.stream !== undefined && body === undefined && { stream: request.stream.bind(request) }),
     get peer() {
       return request.peer;
     },

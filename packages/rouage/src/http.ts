@@ -16,6 +16,11 @@ export interface HttpRequest {
   headers(): Readonly<Record<string, string>>;
   /** The whole body; throws `body-too-large` as soon as more than `limit` bytes arrived. Callable once. */
   body(limit: number): Promise<Uint8Array>;
+  /**
+   * The body as it arrives, instead of `body`, for what must not be held whole: fails with `body-too-large` as soon as more than `limit` bytes
+   * arrived. Absent: it is there whole already. `bodyStream` asks for either.
+   */
+  stream?(limit: number): ReadableStream<Uint8Array>;
   /** Address of the peer, when known. */
   readonly peer: string | undefined;
   /** Aborts when the client goes away or the deadline passes. */
@@ -35,4 +40,19 @@ export interface HttpResponse {
   /** Lower-case names. An array gives the header several times (`set-cookie`). */
   readonly headers: Readonly<Record<string, string | readonly string[]>>;
   readonly body?: HttpBody;
+}
+
+/**
+ * The body of a request, piece by piece; whole in one piece where somebody has read it already. Callable once, instead of `body`.
+ * @example for await (const bytes of bodyStream(request, 1_000_000)) hash.update(bytes);
+ */
+export function bodyStream(request: HttpRequest, limit: number): ReadableStream<Uint8Array> {
+  if (request.stream !== undefined) return request.stream(limit);
+  return new ReadableStream({
+    async start(controller) {
+      const bytes = await request.body(limit);
+      if (bytes.length > 0) controller.enqueue(bytes);
+      controller.close();
+    },
+  });
 }

@@ -26,7 +26,7 @@ export {
 } from "./errors.ts";
 export { toFetch } from "./faces/rest/fetch.ts";
 export { type ListReplyOptions, listReply } from "./faces/rest/list-reply.ts";
-export type { HttpBody, HttpRequest, HttpResponse } from "./http.ts";
+export { bodyStream, type HttpBody, type HttpRequest, type HttpResponse } from "./http.ts";
 export type { Json, JsonObject } from "./json.ts";
 export {
   authenticated,

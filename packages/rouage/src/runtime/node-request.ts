@@ -3,6 +3,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { isIP } from "node:net";
 import { invalid, ServiceError } from "../errors.ts";
 import type { HttpRequest } from "../http.ts";
+import { cut, failing, streamBody } from "./stream-body.ts";
 
 export interface RequestOptions {
   readonly publicOrigin: string | undefined;
@@ -124,6 +125,13 @@ class NodeRequest implements HttpRequest {
     this.#controller?.abort(reason);
   }
 
+  stream(limit: number): ReadableStream<Uint8Array> {
+    const message = this.#message;
+    if (Number(this.header("content-length") ?? 0) > limit) return failing(new ServiceError("body-too-large"));
+    if (hasBody(message) && this.#expectsContinue) this.#response.writeContinue();
+    return streamBody(message, limit);
+  }
+
   body(limit: number): Promise<Uint8Array> {
     const message = this.#message;
     const announced = Number(this.header("content-length") ?? 0);
@@ -229,15 +237,6 @@ function absoluteForm(target: string): { readonly url: string; readonly host: st
   if (host === undefined)
     throw invalid({ location: "url", name: null, description: "The request target is not valid", code: "pattern" });
   return { url: parts?.[2] ?? "/", host };
-}
-
-function cut(): ServiceError {
-  return invalid({
-    location: "body",
-    name: null,
-    description: "The request ended before its body was complete",
-    code: "incomplete",
-  });
 }
 
 function gone(): ServiceError {

@@ -19,6 +19,7 @@ export function fromWebRequest(request: Request): HttpRequest {
     header: (name) => request.headers.get(name) ?? undefined,
     headers: () => Object.fromEntries(request.headers),
     body: (limit) => readAll(request.body, limit),
+    stream: (limit) => limited(request.body, limit),
     peer: undefined,
     signal: request.signal,
   };
@@ -57,13 +58,7 @@ async function readAll(stream: ReadableStream<Uint8Array> | null, limit: number)
       chunks.push(chunk);
     }
   } catch (error) {
-    if (ServiceError.is(error)) throw error;
-    throw invalid({
-      location: "body",
-      name: null,
-      description: "The request ended before its body was complete",
-      code: "incomplete",
-    });
+    throw ServiceError.is(error) ? error : cut();
   }
   const whole = new Uint8Array(size);
   let offset = 0;
@@ -72,4 +67,34 @@ async function readAll(stream: ReadableStream<Uint8Array> | null, limit: number)
     offset += chunk.byteLength;
   }
   return whole;
+}
+
+/** The same bytes, and an error behind the last that is allowed. */
+function limited(stream: ReadableStream<Uint8Array> | null, limit: number): ReadableStream<Uint8Array> {
+  const reader = stream?.getReader();
+  let size = 0;
+  return new ReadableStream(
+    {
+      async pull(controller) {
+        const next = await reader?.read().catch(() => Promise.reject(cut()));
+        if (next === undefined || next.done) return controller.close();
+        size += next.value.byteLength;
+        if (size <= limit) return controller.enqueue(next.value);
+        const tooLarge = new ServiceError("body-too-large");
+        void reader?.cancel(tooLarge).catch(() => {});
+        throw tooLarge;
+      },
+      cancel: (reason) => reader?.cancel(reason),
+    },
+    { highWaterMark: 0 },
+  );
+}
+
+function cut(): ServiceError {
+  return invalid({
+    location: "body",
+    name: null,
+    description: "The request ended before its body was complete",
+    code: "incomplete",
+  });
 }
