@@ -9,9 +9,8 @@ export const permissionsEndpoint: KintoPlugin = {
 
   create({ reader, settings }) {
     const bucketCreators = settings.granted.bucket.create ?? [];
-    const accountCreators = reader.has("account_create_principals")
-      ? (reader.list("account_create_principals") ?? [])
-      : [];
+    const hasAccounts = settings.includes.some((include) => include.startsWith("kinto.plugins.accounts"));
+    const accountCreators = hasAccounts ? (reader.list("account_create_principals") ?? []) : [];
     const root = { "bucket:create": bucketCreators, "account:create": accountCreators };
     return {
       plugin: {
