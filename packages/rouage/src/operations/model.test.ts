@@ -107,6 +107,7 @@ class Write implements fc.AsyncCommand<Model, Real> {
 
   expected(model: Model): { readonly outcome: string; readonly data?: Data } {
     const before = model.objects.get(this.id);
+    if (this.action === "delete" && before === undefined) return { outcome: "object-not-found" };
     if (!holds(this.condition, before?.revision)) return { outcome: "precondition-failed" };
     if (this.action === "create")
       return before === undefined ? { outcome: "created", data: this.data } : { outcome: "unchanged" };

@@ -465,7 +465,12 @@ describe("preconditions", () => {
     assert.deepEqual(await operations.get(context, at(id), { ifNoneMatch: 1 }), { kind: "object", revision, json });
     await failure(() => operations.get(context, at(id), { ifNoneMatch: "*" }), "precondition-failed");
     await failure(() => operations.get(context, at("nope"), { ifMatch: 1 }), "precondition-failed");
-    await failure(() => operations.delete(context, at("nope"), { ifMatch: 1 }), "precondition-failed");
+  });
+
+  test("a deletion of what is not there finds nothing, whatever was expected of it", async () => {
+    const { operations, context } = await kitchen();
+    for (const condition of [{}, { ifMatch: 1 }, { ifMatch: "*" }, { ifNoneMatch: "*" }] as const)
+      await failure(() => operations.delete(context, at("nope"), condition), "object-not-found");
   });
 });
 

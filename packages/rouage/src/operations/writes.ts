@@ -253,11 +253,8 @@ export function writesOf(parts: WriteParts): Pick<ResourceOperations, "create" |
       const key = { ...list, id };
       if (sharing === undefined) await assertDecidable(context, "delete", key);
       const { live, tombstone } = await writer.run(context, key, async (live) => {
-        if (live === undefined) {
-          const absence = await missing(context, "delete", key);
-          if (absence.code === "object-not-found") await writer.assertPreconditions(context, list, undefined, request);
-          throw absence;
-        }
+        // Whatever was expected of it: a 404 without a precondition is one with it (RFC 9110 §13.2.1), and offline clients count on that.
+        if (live === undefined) throw await missing(context, "delete", key);
         await assertAllowed(context, "delete", key, live);
         await writer.assertPreconditions(context, list, live, request);
         const { changes, previous } = await writer.beforeDelete(context, key, live);
