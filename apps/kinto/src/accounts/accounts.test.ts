@@ -172,3 +172,25 @@ kintoTest(
     assert.doesNotMatch(JSON.stringify(body), /short"/);
   },
 );
+
+kintoTest(
+  "who signs up under the name of a deleted account gets nothing of what that one was given",
+  settings,
+  async ({ ask }) => {
+    await ask("PUT", "/accounts/bob", { body: { data: { password } } });
+    await ask("PUT", "/accounts/ann", { body: { data: { password } } });
+    const ann = `ann:${password}`;
+    await ask("PUT", "/buckets/a", { as: ann, body: { permissions: { read: ["account:bob"] } } });
+    await ask("PUT", "/buckets/b", { as: ann });
+    await ask("PUT", "/buckets/b/groups/g", { as: ann, body: { data: { members: ["account:bob", "account:eve"] } } });
+    await ask("PATCH", "/buckets/b", { as: ann, body: { permissions: { read: ["/buckets/b/groups/g"] } } });
+    assert.equal((await ask("GET", "/buckets/a", { as: bob })).status, 200);
+    assert.equal((await ask("GET", "/buckets/b", { as: bob })).status, 200);
+    assert.equal((await ask("DELETE", "/accounts/bob", { as: bob })).status, 200);
+    await ask("PUT", "/accounts/bob", { body: { data: { password } } });
+    assert.equal((await ask("GET", "/buckets/a", { as: bob })).status, 403);
+    assert.equal((await ask("GET", "/buckets/b", { as: bob })).status, 403);
+    const { body } = await ask("GET", "/buckets/b/groups/g", { as: ann });
+    assert.deepEqual(body.data.members, ["account:eve"]);
+  },
+);

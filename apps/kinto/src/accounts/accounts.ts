@@ -1,6 +1,7 @@
 /** The plugin `accounts`: the resource, and the policy that recognises its people. */
 import type { OperationContext, ServiceContext } from "rouage";
 import { type AccountsPolicy, accountsAuth, passwords as createPasswords, randomSecret } from "rouage/auth";
+import { forgetPrincipal } from "../forget-principal.ts";
 import type { KintoPlugin } from "../plugins/kinto-plugin.ts";
 import { accountResource } from "./account-resource.ts";
 import { accountPolicy, basicPolicy, readAccountSettings } from "./account-settings.ts";
@@ -55,7 +56,14 @@ export const accounts: KintoPlugin = {
         },
         hooks: (context) => {
           service = context;
-          return {};
+          return {
+            account: {
+              async stored({ id, next }) {
+                // Whoever signs up under the name after it is somebody else.
+                if (next === undefined) await forgetPrincipal(context.storage, `${name}:${id}`);
+              },
+            },
+          };
         },
       },
       policies: [

@@ -1,7 +1,8 @@
 /** `DELETE /__user_data__/{principal}`: everything that only this principal can change, and the principal in everything else. */
 
 import { everyone, type OperationContext, operationContext, route, type ServiceContext, ServiceError } from "rouage";
-import type { ObjectKey, Storage } from "rouage/storage";
+import type { ObjectKey } from "rouage/storage";
+import { forgetPrincipal } from "../forget-principal.ts";
 import { asSystem } from "../system.ts";
 import type { KintoPlugin } from "./kinto-plugin.ts";
 
@@ -55,27 +56,9 @@ async function eraseUser(
       if (!ServiceError.is(error) || error.kind.status !== 404) throw error;
     }
   }
-  for (const group of await storage.permissions.groupsOf(principal)) await leaveGroup(storage, group, principal);
-  await storage.commit([{ kind: "forget", principal }], {
+  await forgetPrincipal(storage, principal, {
     principal: request.principal.id ?? "",
     requestId: request.requestId,
-  });
-}
-
-/** Beside the operations, which would add whoever erases to those who may write the group. */
-async function leaveGroup(storage: Storage, group: string, principal: string): Promise<void> {
-  const [, bucket, id] = /^\/buckets\/([^/]+)\/groups\/([^/]+)$/.exec(group) ?? [];
-  if (bucket === undefined || id === undefined) return;
-  const key = { resource: "group", parent: `bucket/${bucket}`, id };
-  await storage.transaction(async () => {
-    const stored = await storage.get(key);
-    if (stored?.kind !== "object") return;
-    const body = JSON.parse(stored.body);
-    const members: readonly string[] = body.members.filter((member: unknown) => member !== principal);
-    await storage.commit([
-      { kind: "put", key, body: JSON.stringify({ ...body, members }), expect: { kind: "any" } },
-      { kind: "members", group, members },
-    ]);
   });
 }
 
