@@ -1,6 +1,7 @@
 /** A file of settings as keys and values, whatever it is written in: TOML, YAML, JSON or INI, by its extension. Knows no schema. */
-import { parse as parseToml } from "smol-toml";
-import { isMap, isScalar, LineCounter, parseDocument } from "yaml";
+import { createRequire } from "node:module";
+import type * as Toml from "smol-toml";
+import type * as Yaml from "yaml";
 import { IniError, parseIni } from "./ini.ts";
 
 export interface FileEntry {
@@ -22,6 +23,11 @@ export interface FileContent {
   readonly problems: readonly FileProblem[];
 }
 
+// Most services have no file, or one in one language: the eighty modules of the parsers are loaded when one is read.
+const load = createRequire(import.meta.url);
+const toml = (): typeof Toml => load("smol-toml");
+const yaml = (): typeof Yaml => load("yaml");
+
 /** @param isOwn whether a section of an INI file is the service's own, beside `[app:main]` and `[server:main]` */
 export function parseSettingsFile(path: string, text: string, isOwn: (section: string) => boolean): FileContent {
   const extension = /\.([a-z]+)$/i.exec(path)?.[1]?.toLowerCase();
@@ -34,7 +40,7 @@ export function parseSettingsFile(path: string, text: string, isOwn: (section: s
 function fromToml(text: string): FileContent {
   try {
     const lines = tomlLines(text);
-    return { entries: entriesOf(parseToml(text), (key) => lines.get(key)), problems: [] };
+    return { entries: entriesOf(toml().parse(text), (key) => lines.get(key)), problems: [] };
   } catch (error) {
     // The parser's messages quote the text around the error: only its place is told.
     const { line, column } = error as { readonly line?: number; readonly column?: number };
@@ -68,6 +74,7 @@ function fromJson(text: string): FileContent {
 }
 
 function fromYaml(text: string, language: string): FileContent {
+  const { LineCounter, parseDocument } = yaml();
   const lineCounter = new LineCounter();
   const document = parseDocument(text, { lineCounter, prettyErrors: false, logLevel: "silent" });
   const [first] = document.errors;
@@ -86,6 +93,7 @@ function fromYaml(text: string, language: string): FileContent {
 }
 
 function linesOf(text: string): (key: string) => number | undefined {
+  const { isMap, isScalar, LineCounter, parseDocument } = yaml();
   const lineCounter = new LineCounter();
   const { contents } = parseDocument(text, { lineCounter, logLevel: "silent", uniqueKeys: false });
   const lines = new Map<string, number>();
