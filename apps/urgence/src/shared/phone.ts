@@ -1,6 +1,7 @@
 /** Phone numbers in one form, and the keyed hash they are looked up by. Numbers themselves never appear in URLs, logs or events. */
 import { createHmac } from "node:crypto";
-import { type CountryCode, isSupportedCountry, parsePhoneNumberFromString } from "libphonenumber-js";
+import type { CountryCode } from "libphonenumber-js";
+import { phoneLibrary } from "./phone-library.ts";
 
 /**
  * The E.164 form (`+33612345678`) of a number as typed, or undefined when it is none. Length and country are checked, not the list of
@@ -9,7 +10,7 @@ import { type CountryCode, isSupportedCountry, parsePhoneNumberFromString } from
 export function toE164(typed: string, country: string): string | undefined {
   if (typed.length > 40) return undefined;
   const defaultCountry = isCountry(country) ? { defaultCountry: country } : {};
-  const number = parsePhoneNumberFromString(typed, { ...defaultCountry, extract: false });
+  const number = phoneLibrary().parsePhoneNumberFromString(typed, { ...defaultCountry, extract: false });
   return number?.isPossible() === true && number.ext === undefined ? number.number : undefined;
 }
 
@@ -19,5 +20,5 @@ export function phoneHash(key: Uint8Array, e164: string): string {
 }
 
 function isCountry(code: string): code is CountryCode {
-  return isSupportedCountry(code);
+  return phoneLibrary().isSupportedCountry(code);
 }

@@ -1,5 +1,5 @@
 /** Dates, ages and numbers as people of each language write them. */
-import { parsePhoneNumberFromString } from "libphonenumber-js";
+import { phoneLibrary } from "../shared/phone-library.ts";
 import { type Html, html } from "./html.ts";
 import type { Dictionary } from "./i18n/dictionary.ts";
 import type { Language } from "./language.ts";
@@ -28,7 +28,7 @@ export function since(value: string, now: number, language: Language, t: Diction
 
 /** A stored number as it is read aloud: `+33639980001` → `+33 6 39 98 00 01`. What is no number is shown as it is. */
 export function phoneNumber(e164: string): string {
-  return parsePhoneNumberFromString(e164)?.formatInternational() ?? e164;
+  return phoneLibrary().parsePhoneNumberFromString(e164)?.formatInternational() ?? e164;
 }
 
 /** A whole or partial date: `1984`, `1984-05`, `1984-05-31`, or an instant. What is no date is shown as it is. */
