@@ -26,6 +26,7 @@ export {
 } from "./errors.ts";
 export { toFetch } from "./faces/rest/fetch.ts";
 export { type ListReplyOptions, listReply } from "./faces/rest/list-reply.ts";
+export { preconditionsOf } from "./faces/rest/preconditions.ts";
 export { bodyStream, type HttpBody, type HttpRequest, type HttpResponse } from "./http.ts";
 export type { Json, JsonObject } from "./json.ts";
 export {

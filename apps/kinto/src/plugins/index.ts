@@ -3,6 +3,7 @@ import { accounts } from "../accounts/accounts.ts";
 import { defaultBucket } from "../default-bucket/default-bucket.ts";
 import { permissionsEndpoint } from "../permissions/permissions-endpoint.ts";
 import type { SettingsReader } from "../settings/reader.ts";
+import { attachments } from "./attachments/attachments.ts";
 import { counters } from "./counters.ts";
 import { flush } from "./flush.ts";
 import { forgottenDeletions } from "./forgotten-deletions.ts";
@@ -22,6 +23,7 @@ export const kintoPlugins: readonly KintoPlugin[] = [
   schemaValidation,
   history,
   quotas,
+  attachments,
   flush,
   prometheus,
   counters,
