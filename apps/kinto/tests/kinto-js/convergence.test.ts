@@ -47,6 +47,12 @@ const local = async (items: Items) =>
     .filter((item) => !("deleted" in item))
     .map(({ id, title }) => ({ id, title }));
 
+/** What was never sent is deleted for good: its mark of deletion would stay for ever, and hide what comes under its id. */
+async function remove(items: Items, id: string): Promise<void> {
+  const { data } = await items.getAny(id);
+  if (data !== undefined) await items.delete(id, { virtual: data.last_modified !== undefined }).catch(() => {});
+}
+
 for (const storage of ["memory", "sqlite"] as const)
   test(`any history of three devices, in small batches and pages, ends with the same on all of them (${storage})`, async () => {
     const settings = { includes: "kinto.plugins.default_bucket", batch_max_requests: 4, paginate_by: 5 };
@@ -69,7 +75,7 @@ for (const storage of ["memory", "sqlite"] as const)
               const { errors } = await sync(items, step.strategy);
               assert.deepEqual(errors, []);
             } else if (step.kind === "fill") for (let n = 0; n < step.count; n++) await items.create({ title: `${n}` });
-            else if (step.kind === "delete") await items.deleteAny(ids[step.id] ?? "");
+            else if (step.kind === "delete") await remove(items, ids[step.id] ?? "");
             else await items.upsert({ id: ids[step.id] ?? "", title: `${step.device}: ${step.title}` });
           }
           for (let time = 0; time < 2; time++) for (const items of devices) await sync(items, "CLIENT_WINS");
