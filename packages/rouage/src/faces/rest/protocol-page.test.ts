@@ -8,7 +8,8 @@ import { queryLimits } from "./list-conditions.ts";
 import { deepestFilter } from "./list-query-body.ts";
 import { longestUrl } from "./rest.ts";
 
-const page = readFileSync(new URL("../../../../../docs/protocol.md", import.meta.url), "utf8");
+const pageOf = (name: string) => readFileSync(new URL(`../../../../../docs/${name}.md`, import.meta.url), "utf8");
+const page = pageOf("protocol");
 
 test("the protocol page lists exactly the errors of the table", () => {
   const rows = [...page.matchAll(/^\| (\d{3}) \| (\d{3}) \| `([a-z-]+)` \|/gm)].map(([, status, errno, name]) => ({
@@ -27,7 +28,7 @@ test("the limits on the protocol page are those of the code", () => {
   const { filters, sorts, fields, values } = queryLimits;
   assert.ok(page.includes(`| filters, sort keys, projected fields | ${filters}, ${sorts}, ${fields} |`));
   assert.ok(page.includes(`| values of one filter | ${values} |`));
-  assert.ok(page.includes(`Filters are nested at most ${deepestFilter} deep`));
+  assert.ok(pageOf("protocol/lists").includes(`Filters are nested at most ${deepestFilter} deep`));
   assert.ok(page.includes(`| answers of one batch together | ${largestAnswer / 1024 ** 2} Mi characters |`));
   assert.ok(page.includes(`| headers of a request in a batch | ${mostHeaders} |`));
 });
