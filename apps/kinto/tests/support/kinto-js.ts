@@ -21,7 +21,7 @@ export interface Item {
 }
 
 /** A device of somebody: what it keeps is its own. */
-export function deviceOf(remote: string, as: string, options: object = {}) {
+export function deviceOf<T extends Item = Item>(remote: string, as: string, options: object = {}) {
   const device = new kinto.default({
     remote,
     events: new EventEmitter() as never,
@@ -30,5 +30,5 @@ export function deviceOf(remote: string, as: string, options: object = {}) {
     retry: 0,
     ...options,
   });
-  return { device, items: device.collection<Item>("items") };
+  return { device, items: device.collection<T>("items") };
 }
