@@ -16,6 +16,16 @@ kintoTest("counters show objects and tombstones of each kind, without those ther
   assert.ok(counters_endpoint.url && counters_endpoint.description);
 });
 
+kintoTest(
+  "what the service keeps for itself is not counted",
+  { includes: "kinto.plugins.quotas kinto.plugins.history" },
+  async ({ ask, kinto }) => {
+    await ask("PUT", "/buckets/b", { as, body: {} });
+    assert.ok((await kinto.storage.totals()).some(({ resource }) => resource === "quota"));
+    assert.deepEqual((await ask("GET", "/__counters__")).body.objects, { bucket: 1, history: 1 });
+  },
+);
+
 kintoTest("the heartbeat tells of storage, permissions and cache", {}, async ({ ask }) => {
   const { status, body } = await ask("GET", "/__heartbeat__");
   assert.equal(status, 200);

@@ -22,7 +22,7 @@ export const counters: KintoPlugin = {
           summary: "Numbers of objects and tombstones by resource",
           tag: "Utilities",
           handler: async () => {
-            const totals = await storage.totals();
+            const totals = (await storage.totals()).filter(({ resource }) => counted.has(resource));
             const count = (of: "objects" | "tombstones") =>
               Object.fromEntries(totals.filter((total) => total[of] > 0).map((total) => [total.resource, total[of]]));
             return { objects: count("objects"), tombstones: count("tombstones") };
@@ -32,3 +32,9 @@ export const counters: KintoPlugin = {
     },
   }),
 };
+
+/** What clients know; what the service keeps for itself is not counted. */
+const counted: ReadonlySet<string> = new Set([
+  ...["account", "bucket", "collection", "group", "record"],
+  ...["history", "attachments"],
+]);
