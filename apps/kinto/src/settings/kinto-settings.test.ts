@@ -215,3 +215,17 @@ test("without a file there are accounts that anybody may open, a default bucket 
     assert.ok(name in hello.capabilities, name);
   assert.equal("flush_endpoint" in hello.capabilities, false, "nothing that empties the store");
 });
+
+test("settings of the toolkit alone count as well, webhooks as JSON", async () => {
+  const secret = `whsec_${Buffer.alloc(32, 1).toString("base64")}`;
+  const webhooks = JSON.stringify([{ name: "audit", url: "https://audit.example/", secret }]);
+  await withIni(
+    `${usual}kinto.webhooks = ${webhooks}\nkinto.rate_limit = 100/60\nkinto.tombstone_retention_seconds = 86400\n`,
+    async (path) => {
+      await using kinto = await startKinto(loadSettings(path, {}), { log: silentLogger, tasks: false });
+      const { settings } = kinto.context;
+      assert.deepEqual(settings.webhooks, JSON.parse(webhooks));
+      assert.deepEqual([settings.rate_limit, settings.tombstone_retention_seconds], ["100/60", 86_400]);
+    },
+  );
+});

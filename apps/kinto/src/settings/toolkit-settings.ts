@@ -8,7 +8,7 @@ export function readToolkitSettings(reader: SettingsReader, backends: Backends):
   const settings: Record<string, unknown> = {};
   for (const { key, expected } of settingsTable()) {
     if (mapped.has(key)) continue;
-    const value = expected.startsWith("list of")
+    const value = expected.startsWith("list of string")
       ? reader.list(key)
       : expected.startsWith("string")
         ? reader.text(key)
