@@ -62,7 +62,7 @@ export function readAttachmentSettings(reader: SettingsReader, { toolkit }: Kint
         ? resolve(path)
         : isTemporary
           ? join(tmpdir(), `kinto-attachments-${randomUUID()}`)
-          : join(dirname(resolve(storage.slice("sqlite:".length))), "attachments"),
+          : join(dirname(resolve(storage.replace(/^sqlite:(\/\/)?/, ""))), "attachments"),
     isTemporary,
     baseUrl,
     shownUrl: withSlash(reader.text("attachment.extra.base_url") ?? baseUrl),
