@@ -10,6 +10,7 @@ import type { Principal } from "../principal.ts";
 import { basicChallenge } from "./basic.ts";
 import { type BasicCredentials, parseBasic } from "./basic-credentials.ts";
 import type { AuthenticationPolicy } from "./policy.ts";
+import { remembered } from "./remembered.ts";
 import { equalText } from "./secrets.ts";
 import { type Throttle, throttle } from "./throttle.ts";
 
@@ -51,6 +52,14 @@ export function accountsAuth(options: AccountsAuthOptions): AccountsPolicy {
   const tries = options.throttle ?? throttle();
   const underWay = new Map<string, Promise<boolean | undefined>>();
   const hmac = (key: string | Uint8Array, text: string) => createHmac("sha256", key).update(text).digest("base64url");
+
+  /** Says nothing of whether it is true: that is looked up for each request. */
+  const claimOf = remembered((header) => {
+    const credentials = parseBasic(header);
+    if (credentials === undefined || credentials.user === "" || credentials.user.length > longestUser) return undefined;
+    const key = `${name}:${hmac(secret, `${name}\n${credentials.user}`)}`;
+    return { credentials, key, proof: hmac(secret, `${key}\n${credentials.password}`) };
+  });
 
   function principalOf(user: string): Principal {
     return { id: `${name}:${user}`, roles: noRoles, claims: {}, policy: name };
@@ -127,11 +136,10 @@ export function accountsAuth(options: AccountsAuthOptions): AccountsPolicy {
     challenge: basicChallenge(realm),
     securityScheme: { type: "http", scheme: "basic", description: "HTTP Basic: name and password of an account." },
     authenticate(request) {
-      const credentials = parseBasic(request.header("authorization"));
-      if (credentials === undefined || credentials.user === "" || credentials.user.length > longestUser)
-        return undefined;
-      const key = `${name}:${hmac(secret, `${name}\n${credentials.user}`)}`;
-      const proof = hmac(secret, `${key}\n${credentials.password}`);
+      const header = request.header("authorization");
+      const claim = header === undefined ? undefined : claimOf(header);
+      if (claim === undefined) return undefined;
+      const { credentials, key, proof } = claim;
       const answer = (found: string | undefined) =>
         found !== undefined && equalText(found, proof)
           ? principalOf(credentials.user)

@@ -3,8 +3,10 @@
  * register and nothing to be refused.
  */
 import { createHmac } from "node:crypto";
+import type { Principal } from "../principal.ts";
 import { parseBasic } from "./basic-credentials.ts";
 import type { AuthenticationPolicy } from "./policy.ts";
+import { remembered } from "./remembered.ts";
 
 export interface BasicAuthOptions {
   /** Also what identities begin with. Default `basicauth`. */
@@ -21,6 +23,13 @@ export interface BasicAuthOptions {
  */
 export function basicAuth({ name = "basicauth", secret, realm = "Realm" }: BasicAuthOptions): AuthenticationPolicy {
   if (secret.length === 0) throw new Error(`authentication policy ${name}: the secret is empty`);
+  // What a header means never changes, and hashing it takes as long as half of a GET.
+  const identityOf = remembered((header): Principal | undefined => {
+    const credentials = parseBasic(header);
+    if (credentials === undefined || credentials.user === "") return undefined;
+    const hash = createHmac("sha256", secret).update(`${credentials.user}:${credentials.password}`).digest("hex");
+    return Object.freeze({ id: `${name}:${hash}`, roles: noRoles, claims: noClaims, policy: name });
+  });
   return {
     name,
     challenge: basicChallenge(realm),
@@ -30,15 +39,14 @@ export function basicAuth({ name = "basicauth", secret, realm = "Realm" }: Basic
       description: "HTTP Basic: every pair of user name and password is an identity of its own.",
     },
     authenticate(request) {
-      const credentials = parseBasic(request.header("authorization"));
-      if (credentials === undefined || credentials.user === "") return undefined;
-      const hash = createHmac("sha256", secret).update(`${credentials.user}:${credentials.password}`).digest("hex");
-      return { id: `${name}:${hash}`, roles: noRoles, claims: {}, policy: name };
+      const header = request.header("authorization");
+      return header === undefined ? undefined : identityOf(header);
     },
   };
 }
 
 const noRoles: ReadonlySet<string> = new Set();
+const noClaims = Object.freeze({});
 
 /** `WWW-Authenticate` of the scheme Basic. */
 export function basicChallenge(realm: string): string {
