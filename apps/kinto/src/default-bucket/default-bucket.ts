@@ -2,6 +2,7 @@
 import { createHmac } from "node:crypto";
 import {
   type HttpRequest,
+  type HttpResponse,
   type Interceptor,
   invalid,
   operationContext,
@@ -54,8 +55,9 @@ const alias = /^(\/v\d+)\/buckets\/default(?=[/?]|$)(.*)$/s;
 function interceptor(context: ServiceContext, bucketOf: (userId: string) => string): Interceptor {
   const { storage, settings } = context;
 
-  return async (request, next) => {
-    if (!request.url.includes("/buckets/default")) return next(request);
+  return (request, next) => (request.url.includes("/buckets/default") ? viaAlias(request, next) : next(request));
+
+  async function viaAlias(request: HttpRequest, next: Parameters<Interceptor>[1]): Promise<HttpResponse> {
     const [, prefix, rest] = alias.exec(request.url) ?? [];
     if (prefix === undefined || rest === undefined) return next(request);
     if (request.method === "OPTIONS") return next(request);
@@ -86,7 +88,7 @@ function interceptor(context: ServiceContext, bucketOf: (userId: string) => stri
       await make();
       return next(rewritten);
     });
-  };
+  }
 
   /** What has to be made first. A request that creates it itself, and only if it is absent, does that. */
   async function missingParts(request: HttpRequest, bucket: string, rest: string): Promise<readonly Part[]> {

@@ -3,7 +3,7 @@
  * fail for ever; given everything they go on, or, where there is nothing left, take it for the sign of a server that lost everything, as they
  * do with Kinto itself.
  */
-import { changedRequest, type HttpResponse } from "rouage";
+import { changedRequest, type HttpResponse, type Interceptor } from "rouage";
 import type { KintoPlugin } from "./kinto-plugin.ts";
 
 /** Always on. */
@@ -14,19 +14,21 @@ export const forgottenDeletions: KintoPlugin = {
   create: () => ({
     plugin: {
       name: "forgotten-deletions",
-      intercept: () => async (request, next) => {
-        const response = await next(request);
-        if (response.status !== 410 || !isHistoryPurged(response)) return response;
-        if ((request.method !== "GET" && request.method !== "HEAD") || isStream(request.header("accept")))
-          return response;
-        const url = withoutSince(request.url);
-        if (url === request.url) return response;
-        const whole = await next(changedRequest(request, { url }));
-        // What this is an answer to, RFC 9110 §8.7: whoever looks sees that `_since` has been left out.
-        return { ...whole, headers: { ...whole.headers, "content-location": url } };
-      },
+      intercept: () => (request, next) =>
+        request.url.includes("_since") ? sinceOrWhole(request, next) : next(request),
     },
   }),
+};
+
+const sinceOrWhole: Interceptor = async (request, next) => {
+  const response = await next(request);
+  if (response.status !== 410 || !isHistoryPurged(response)) return response;
+  if ((request.method !== "GET" && request.method !== "HEAD") || isStream(request.header("accept"))) return response;
+  const url = withoutSince(request.url);
+  if (url === request.url) return response;
+  const whole = await next(changedRequest(request, { url }));
+  // What this is an answer to, RFC 9110 §8.7: whoever looks sees that `_since` has been left out.
+  return { ...whole, headers: { ...whole.headers, "content-location": url } };
 };
 
 function isHistoryPurged({ headers, body }: HttpResponse): boolean {

@@ -1,5 +1,6 @@
 /** Interceptors around the face: composed once, and nothing at all where there are none. */
 import { ServiceError } from "../errors.ts";
+import { deadlines, type Timed } from "../faces/rest/deadlines.ts";
 import type { RestFace } from "../faces/rest/rest.ts";
 import type { HttpRequest, HttpResponse } from "../http.ts";
 import type { Interceptor } from "../service-declaration.ts";
@@ -13,14 +14,21 @@ type Handle = (request: HttpRequest) => Promise<HttpResponse>;
  */
 export function intercepted(interceptors: readonly Interceptor[], face: Face, deadlineMs: number): Handle {
   if (interceptors.length === 0) return face.handle;
+  const { begin, end } = deadlines(deadlineMs);
   const chain = interceptors.reduceRight<Handle>(
-    (next, interceptor) => async (request) => interceptor(request, next),
+    (next, interceptor) => (request) => {
+      try {
+        const answer: unknown = interceptor(request, next);
+        return (answer instanceof Promise ? answer : Promise.resolve(answer)) as Promise<HttpResponse>;
+      } catch (error) {
+        return Promise.reject(error);
+      }
+    },
     face.handle,
   );
 
-  async function answer(request: HttpRequest): Promise<HttpResponse> {
+  function completed(request: HttpRequest, response: HttpResponse): HttpResponse {
     try {
-      const response = await chain(request);
       // What came from the face has an id, except inside of a batch, which has it for all.
       const isComplete = response.headers["x-request-id"] !== undefined || request.partOf !== undefined;
       return isComplete ? response : face.complete(request, response);
@@ -29,23 +37,30 @@ export function intercepted(interceptors: readonly Interceptor[], face: Face, de
     }
   }
 
-  // What is part of a batch has the batch's deadline.
-  return (request) => (request.partOf === undefined ? within(request, answer(request)) : answer(request));
-
-  function within(request: HttpRequest, answering: Promise<HttpResponse>): Promise<HttpResponse> {
-    return new Promise((resolve) => {
-      const timer = setTimeout(() => {
-        const late = new ServiceError("deadline-exceeded");
-        request.abort?.(late);
-        resolve(face.fail(request, late));
-        void answering.then(({ body }) => {
-          if (body instanceof ReadableStream) body.cancel().catch(() => {});
-        });
-      }, deadlineMs);
-      void answering.then((response) => {
-        clearTimeout(timer);
-        resolve(response);
-      });
+  return (request) =>
+    new Promise((resolve) => {
+      let isLate = false;
+      const timed: Timed = {
+        late() {
+          isLate = true;
+          const late = new ServiceError("deadline-exceeded");
+          request.abort?.(late);
+          resolve(face.fail(request, late));
+        },
+      };
+      const isPart = request.partOf !== undefined;
+      // What is part of a batch has the batch's deadline.
+      if (!isPart) begin(timed);
+      chain(request).then(
+        (response) => {
+          if (!isPart) end(timed);
+          if (!isLate) resolve(completed(request, response));
+          else if (response.body instanceof ReadableStream) response.body.cancel().catch(() => {});
+        },
+        (error: unknown) => {
+          if (!isPart) end(timed);
+          if (!isLate) resolve(face.fail(request, error));
+        },
+      );
     });
-  }
 }

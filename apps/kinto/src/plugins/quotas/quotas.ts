@@ -1,6 +1,8 @@
 /** The plugin `kinto.plugins.quotas`: how much a bucket and a collection may hold. What is too much is refused with 507. */
 import {
   type Hooks,
+  type HttpRequest,
+  type HttpResponse,
   type Interceptor,
   type JsonObject,
   nobody,
@@ -153,9 +155,12 @@ function exceeded(message: string): ServiceError {
 
 /** Tells who writes how many bytes are left, where there is a limit. */
 function remaining(storage: Storage, limits: QuotaLimits): Interceptor {
-  return async (request, next) => {
+  return (request, next) =>
+    request.method === "GET" || request.method === "HEAD" ? next(request) : told(request, next);
+
+  async function told(request: HttpRequest, next: Parameters<Interceptor>[1]): Promise<HttpResponse> {
     const answer = await next(request);
-    if (request.method === "GET" || request.method === "HEAD" || answer.status >= 300) return answer;
+    if (answer.status >= 300) return answer;
     const [, bucket, collection] = /\/buckets\/([^/?]+)(?:\/collections\/([^/?]+))?/.exec(request.url) ?? [];
     if (bucket === undefined || bucket === "default") return answer;
     const left: number[] = [];
@@ -169,5 +174,5 @@ function remaining(storage: Storage, limits: QuotaLimits): Interceptor {
     }
     if (left.length === 0) return answer;
     return { ...answer, headers: { ...answer.headers, "quota-remaining": String(Math.max(0, Math.min(...left))) } };
-  };
+  }
 }

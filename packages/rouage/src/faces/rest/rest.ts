@@ -22,6 +22,7 @@ import { createStreams } from "../stream/streams.ts";
 import { createNegotiator } from "./accept.ts";
 import { createAlerts } from "./alerts.ts";
 import { builtinEndpoints } from "./builtin-endpoints.ts";
+import { deadlines, type Timed } from "./deadlines.ts";
 import { type Answer, type Endpoint, Exchange, type RegisteredEndpoint } from "./exchange.ts";
 import { addHeaders } from "./further-headers.ts";
 import { handlerMetrics } from "./handler-metrics.ts";
@@ -127,7 +128,7 @@ export function createRestFace(parts: RestFaceParts): RestFace {
   const { backoff, backoff_percentage: share } = settings;
   const random = parts.random ?? Math.random;
   const streams = createStreams({ settings, metrics: parts.metrics });
-  const deadlineMs = settings.request_timeout_seconds * 1000;
+  const underWay = deadlines(settings.request_timeout_seconds * 1000);
 
   const rates = createRateLimits({ cache: parts.cache, clock, log, everywhere: settings.rate_limit });
   const { honouring } = createIdempotency({
@@ -303,14 +304,17 @@ export function createRestFace(parts: RestFaceParts): RestFace {
           return;
         }
         over = true;
-        clearTimeout(timer);
+        underWay.end(timed);
         resolve(finish(exchange, answer));
       };
-      const timer = setTimeout(() => {
-        const late = new ServiceError(exchange.reading ? "request-timeout" : "deadline-exceeded");
-        exchange.expire(late);
-        done(failure(exchange, late));
-      }, deadlineMs);
+      const timed: Timed = {
+        late() {
+          const late = new ServiceError(exchange.reading ? "request-timeout" : "deadline-exceeded");
+          exchange.expire(late);
+          done(failure(exchange, late));
+        },
+      };
+      underWay.begin(timed);
       pending.then(done, (error) => {
         if (!over) done(failure(exchange, error));
         else if (!ServiceError.is(error)) exchange.log.warn({ err: error }, "failed after its deadline");
