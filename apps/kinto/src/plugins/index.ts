@@ -3,7 +3,9 @@ import { accounts } from "../accounts/accounts.ts";
 import { defaultBucket } from "../default-bucket/default-bucket.ts";
 import { permissionsEndpoint } from "../permissions/permissions-endpoint.ts";
 import type { SettingsReader } from "../settings/reader.ts";
+import { admin } from "./admin/admin.ts";
 import { attachments } from "./attachments/attachments.ts";
+import { changes } from "./changes/changes.ts";
 import { counters } from "./counters.ts";
 import { flush } from "./flush.ts";
 import { forgottenDeletions } from "./forgotten-deletions.ts";
@@ -24,6 +26,8 @@ export const kintoPlugins: readonly KintoPlugin[] = [
   history,
   quotas,
   attachments,
+  admin,
+  changes,
   flush,
   prometheus,
   counters,

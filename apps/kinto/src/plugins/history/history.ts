@@ -1,15 +1,7 @@
 /** The plugin `kinto.plugins.history`: what happened in each bucket, and collections as they were. */
-import {
-  everyone,
-  invalid,
-  type OperationContext,
-  type Resource,
-  resource,
-  route,
-  type ServiceContext,
-  ServiceError,
-} from "rouage";
+import { everyone, invalid, type Resource, resource, route, type ServiceContext, type ServiceError } from "rouage";
 import { Type } from "typebox";
+import { assertMayReadRecords } from "../../permissions/collection-readers.ts";
 import { systemRule } from "../../system.ts";
 import type { KintoParts, KintoPlugin } from "../kinto-plugin.ts";
 import { type HistorySettings, readHistorySettings } from "./history-settings.ts";
@@ -84,32 +76,12 @@ function snapshotRoute(context: ServiceContext, { settings }: KintoParts) {
       const at = /^"?(\d{1,16})"?$/.exec(revision)?.[1];
       if (collection === "" || at === undefined)
         throw refused("The snapshot must be named {collection}@{revision}", "invalid-value");
-      await assertMayRead(request, bucket, collection);
+      await assertMayReadRecords(context, settings.granted, request.principal, bucket, collection);
       const data = await snapshotOf(context, { bucket, collection, at: Number(at), most: largestSnapshot });
       if (data === undefined) throw refused(`The collection had more than ${largestSnapshot} records`, "too-costly");
       return { data };
     },
   });
-
-  /** Whoever may read all of the collection's records; who was given some of them alone may not. */
-  async function assertMayRead({ principal }: OperationContext, bucket: string, collection: string): Promise<void> {
-    const { storage } = context;
-    const names = await context.principalsOf(principal);
-    const parent = `bucket/${bucket}`;
-    const entries = [
-      settings.granted.bucket,
-      settings.granted.collection,
-      await storage.permissions.of({ resource: "bucket", parent: "", id: bucket }),
-      await storage.permissions.of({ resource: "collection", parent, id: collection }),
-    ];
-    const mayRead = entries.some(({ read = [], write = [] }) =>
-      [...read, ...write].some((name) => names.includes(name)),
-    );
-    if (!mayRead) throw new ServiceError(principal.id === undefined ? "missing-credentials" : "forbidden");
-    const found = await storage.get({ resource: "collection", parent, id: collection });
-    if (found?.kind !== "object")
-      throw new ServiceError("route-not-found", { details: { id: collection, resource_name: "collection" } });
-  }
 }
 
 function refused(description: string, code: string): ServiceError {

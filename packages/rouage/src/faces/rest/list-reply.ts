@@ -6,7 +6,7 @@ import { completeSort } from "../../operations/sort.ts";
 import type { Principal } from "../../principal.ts";
 import { type Reply, type RouteContext, reply } from "../../route.ts";
 import type { Settings } from "../../settings.ts";
-import type { Filter } from "../../storage/filter.ts";
+import type { Filter, Sort } from "../../storage/filter.ts";
 import { jsonType } from "./body.ts";
 import { standardHeaders } from "./headers.ts";
 import { parseListQuery } from "./list-query.ts";
@@ -22,6 +22,8 @@ export interface ListReplyOptions {
   readonly key: string;
   /** Default order by `key`. */
   readonly direction?: "ascending" | "descending";
+  /** Default order, ahead of that by `key`. */
+  readonly sort?: readonly Sort[];
   /** What `ETag` shows: changes whenever the list may have. */
   readonly revision: number;
   /** Milliseconds since the epoch, for `Last-Modified`. Default: not sent. */
@@ -62,7 +64,7 @@ export async function listReply(
     depth: settings.body_depth,
     tieBreak,
   });
-  const sort = completeSort(query.sort ?? [], tieBreak);
+  const sort = completeSort(query.sort ?? options.sort ?? [], tieBreak);
   const largest = Math.min(settings.paginate_by ?? settings.storage_max_fetch_size, settings.storage_max_fetch_size);
   const limit = Math.min(query.limit ?? largest, largest);
   const page = await selectPage(options.objects(query.filter), {
