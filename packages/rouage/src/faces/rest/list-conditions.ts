@@ -25,6 +25,8 @@ export interface GrammarOptions {
   readonly depth: number;
   /** What completes an order where the list's is not by `last_modified` or `id`. */
   readonly tieBreak?: Sort;
+  /** The order where none is asked for. Default: none but what completes it. */
+  readonly sort?: readonly Sort[];
 }
 
 /** Most filters in one request, and most values in one of them; most sort keys. */

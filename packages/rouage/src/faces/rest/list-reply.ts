@@ -63,8 +63,9 @@ export async function listReply(
     now: Math.max(clock.now(), revision),
     depth: settings.body_depth,
     tieBreak,
+    ...(options.sort !== undefined && { sort: options.sort }),
   });
-  const sort = completeSort(query.sort ?? options.sort ?? [], tieBreak);
+  const sort = completeSort(query.sort ?? [], tieBreak);
   const largest = Math.min(settings.paginate_by ?? settings.storage_max_fetch_size, settings.storage_max_fetch_size);
   const limit = Math.min(query.limit ?? largest, largest);
   const page = await selectPage(options.objects(query.filter), {
