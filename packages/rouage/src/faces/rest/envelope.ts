@@ -63,12 +63,25 @@ export function envelopeReader(takesPermissions: boolean): EnvelopeReader {
 
 const none: Envelope = Object.freeze({});
 
-/** The answer's body. Objects that are not shared have no permissions, and no cost of them. */
-export function enveloped(json: string, permissions: WriteResult["permissions"]): string {
-  return permissions === undefined
-    ? `{"data":${json}}`
-    : `{"permissions":${JSON.stringify(permissions)},"data":${json}}`;
+/** Makes the bodies of answers. Objects that are not shared have no permissions, and no cost of them. */
+export function envelopeWriter(): (json: string, permissions: Shown) => string {
+  // Storages hand out what they remember, frozen: that is rendered once.
+  const rendered = new WeakMap<NonNullable<Shown>, string>();
+
+  function textOf(permissions: NonNullable<Shown>): string {
+    const known = rendered.get(permissions);
+    if (known !== undefined) return known;
+    const text = JSON.stringify(permissions);
+    if (Object.isFrozen(permissions) && Object.values(permissions).every((names) => Object.isFrozen(names)))
+      rendered.set(permissions, text);
+    return text;
+  }
+
+  return (json, permissions) =>
+    permissions === undefined ? `{"data":${json}}` : `{"permissions":${textOf(permissions)},"data":${json}}`;
 }
+
+type Shown = WriteResult["permissions"];
 
 /** Media types of PATCH bodies. */
 export const patchTypes: readonly string[] = [jsonType, mergePatch, jsonPatch];

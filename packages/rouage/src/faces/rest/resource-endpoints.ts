@@ -15,7 +15,7 @@ import type { Resource } from "../../resource.ts";
 import type { Settings } from "../../settings.ts";
 import { jsonType, readJson, unsupported } from "./body.ts";
 import { endpointDefaults } from "./endpoint.ts";
-import { enveloped, envelopeReader, patchTypes } from "./envelope.ts";
+import { envelopeReader, envelopeWriter, patchTypes } from "./envelope.ts";
 import type { Answer, Endpoint, Exchange } from "./exchange.ts";
 import { fieldsOf } from "./fields.ts";
 import type { EndpointKind, StaticHeaders } from "./headers.ts";
@@ -48,6 +48,7 @@ export function resourceEndpoints(
   const limits = { size: settings.body_limit, depth: settings.body_depth };
   const singleton = options.singleton === true;
   const { sharing } = options;
+  const enveloped = envelopeWriter();
   const reader = envelopeReader(sharing !== undefined && (sharing === true || sharing.settable !== false));
 
   /** Revisions of a list may be ahead of a clock that was set back: clients may ask about them all the same. */
@@ -164,7 +165,7 @@ export function resourceEndpoints(
 
   function cachedAnswer(exchange: Exchange, params: Params, result: GetResult): Answer | Promise<Answer> {
     const answer = objectAnswer(result);
-    if (cacheSeconds === undefined) return answer;
+    if (cacheSeconds === undefined || exchange.principal.id !== undefined) return answer;
     const cached = caching(exchange, targetOf(params));
     const withHeaders = (kept: StaticHeaders): Answer => ({ ...answer, headers: { ...answer.headers, ...kept } });
     return cached instanceof Promise ? cached.then(withHeaders) : withHeaders(cached);

@@ -4,7 +4,7 @@
  */
 import { resolve } from "node:path";
 import { performance } from "node:perf_hooks";
-import type { Change, ListKey, ObjectKey, PermissionReader, StoredEntry } from "../storage.ts";
+import type { Change, PermissionReader, Permissions, StoredEntry } from "../storage.ts";
 import type { ChangeWriter } from "./changes.ts";
 import type { Database } from "./database.ts";
 import type { SqlitePermissions } from "./permission-reader.ts";
@@ -55,7 +55,7 @@ export function readCache(
   { path, size = 8_000_000, turn = loopTurn, settling = () => undefined, noticed = () => {} }: ReadCacheOptions,
 ): ReadCache {
   const dataVersion = prepare("PRAGMA data_version");
-  const shelves = new Map<string, Shelf<unknown>>();
+  const shelves: Shelf<unknown>[] = [];
   /** An object larger than this would push out too much of what others read. */
   const largest = size / 16;
   let used = 0;
@@ -64,17 +64,30 @@ export function readCache(
   let seen = -1;
   let version: unknown;
 
-  function shelf<T>(name: string): Shelf<T> {
-    const own = (shelves.get(name) ?? { young: new Map(), old: new Map() }) as Shelf<T>;
-    shelves.set(name, own);
+  function newShelf<T>(): Shelf<T> {
+    const own: Shelf<T> = { young: new Map(), old: new Map() };
+    shelves.push(own as Shelf<unknown>);
     return own;
   }
 
+  /** One for each resource. */
+  function newShelves<T>() {
+    const own = new Map<string, Shelf<T>>();
+    return {
+      all: () => own.values(),
+      of(resource: string): Shelf<T> {
+        let found = own.get(resource);
+        if (found === undefined) {
+          found = newShelf();
+          own.set(resource, found);
+        }
+        return found;
+      },
+    };
+  }
+
   function clear(): void {
-    for (const each of shelves.values()) {
-      each.young.clear();
-      each.old.clear();
-    }
+    for (const each of shelves) empty(each);
     used = 0;
   }
 
@@ -99,58 +112,59 @@ export function readCache(
   }
 
   /** Two generations, so that a hit costs no upkeep: what was not used while half of the room was filled goes. */
-  function keep<T>(own: Shelf<T>, key: string, value: T, weight: number): void {
+  function keep<T>(own: Shelf<T>, parent: string, id: string, value: T, weight: number): void {
     if (weight > largest) return;
     if (used + weight > size / 2) {
-      for (const each of shelves.values()) {
+      for (const each of shelves) {
         each.old = each.young;
         each.young = new Map();
       }
       used = 0;
     }
+    let list = own.young.get(parent);
+    if (list === undefined) {
+      list = new Map();
+      own.young.set(parent, list);
+      used += overhead;
+    }
     used += weight;
-    own.young.set(key, value);
+    list.set(id, value);
   }
 
-  function find<T>(own: Shelf<T>, key: string, weigh: (value: T) => number): T | undefined {
-    const young = own.young.get(key);
+  function find<T>(own: Shelf<T>, parent: string, id: string, weigh: (value: T) => number): T | undefined {
+    const young = own.young.get(parent)?.get(id);
     if (young !== undefined) return young;
-    const old = own.old.get(key);
-    if (old !== undefined) keep(own, key, old, weigh(old));
+    const old = own.old.get(parent)?.get(id);
+    if (old !== undefined) keep(own, parent, id, old, weigh(old));
     return old;
   }
 
-  const entries = shelf<Awaited<ReturnType<SqlitePermissions["of"]>>>("permissions");
-
-  const groups = shelf<ReadonlySet<string>>("groups");
+  const objects = newShelves<StoredEntry>();
+  const entries = newShelves<Permissions>();
+  const groups = newShelf<ReadonlySet<string>>();
 
   function forget(change: Change): void {
     if (change.kind === "put" || change.kind === "delete") {
       const { resource, parent, id } = change.key;
-      drop(shelf(placeOf(resource, parent)), keyOf(parent, id));
-      if (change.kind === "delete" || change.permissions !== undefined) drop(entries, fullKey(change.key));
+      drop(objects.of(resource), parent, id);
+      if (change.kind === "delete" || change.permissions !== undefined) drop(entries.of(resource), parent, id);
     } else if (change.kind === "members" || change.kind === "forget") {
-      for (const each of [entries, groups]) {
-        each.young.clear();
-        each.old.clear();
-      }
+      for (const each of entries.all()) empty(each);
+      empty(groups);
     }
   }
 
   return {
     getter(resource, read) {
-      const top = shelf<StoredEntry>(placeOf(resource, ""));
-      const nested = shelf<StoredEntry>(placeOf(resource, "/"));
+      const own = objects.of(resource);
       return (parent, id) => {
         refresh();
-        const own = parent === "" ? top : nested;
-        const key = keyOf(parent, id);
-        const known = find(own, key, entryWeight);
+        const known = find(own, parent, id, entryWeight);
         if (known !== undefined) return known;
         const entry = read(parent, id);
         const settled = settling();
         if (settled !== undefined) return settled.then(() => entry);
-        if (entry?.kind === "object") keep(own, key, entry, entryWeight(entry));
+        if (entry?.kind === "object") keep(own, parent, id, entry, entryWeight(entry));
         return entry;
       };
     },
@@ -159,25 +173,26 @@ export function readCache(
       ...reader,
       of(key) {
         refresh();
-        const name = fullKey(key);
-        const known = find(entries, name, permissionsWeight);
+        const { parent, id } = key;
+        const own = entries.of(key.resource);
+        const known = find(own, parent, id, permissionsWeight);
         if (known !== undefined) return known;
         const found = reader.of(key);
         const settled = settling();
         if (settled !== undefined) return settled.then(() => found);
         // Handed out again and again: nobody may change it.
         for (const principals of Object.values(found)) Object.freeze(principals);
-        keep(entries, name, Object.freeze(found), permissionsWeight(found));
+        keep(own, parent, id, Object.freeze(found), permissionsWeight(found));
         return found;
       },
       groupsOf(member) {
         refresh();
-        const known = find(groups, member, groupsWeight);
+        const known = find(groups, "", member, groupsWeight);
         if (known !== undefined) return known;
         const found = reader.groupsOf(member);
         const settled = settling();
         if (settled !== undefined) return settled.then(() => found);
-        keep(groups, member, found, groupsWeight(found));
+        keep(groups, "", member, found, groupsWeight(found));
         return found;
       },
     }),
@@ -236,27 +251,20 @@ function sharedFile(path: string): SharedFile {
   return shared;
 }
 
+/** By parent and id: keys of both in one would have to be made, and hashed, for every look. */
 interface Shelf<T> {
-  young: Map<string, T>;
-  old: Map<string, T>;
+  young: Map<string, Map<string, T>>;
+  old: Map<string, Map<string, T>>;
 }
 
-function drop({ young, old }: Shelf<unknown>, key: string): void {
-  young.delete(key);
-  old.delete(key);
+function drop({ young, old }: Shelf<unknown>, parent: string, id: string): void {
+  young.get(parent)?.delete(id);
+  old.get(parent)?.delete(id);
 }
 
-/** Lists without a parent have a shelf of their own, so that the commonest key is the id as it is. */
-function placeOf(resource: string, parent: ListKey["parent"]): string {
-  return parent === "" ? `top ${resource}` : `nested ${resource}`;
-}
-
-function keyOf(parent: string, id: string): string {
-  return parent === "" ? id : `${parent.length} ${parent}${id}`;
-}
-
-function fullKey({ resource, parent, id }: ObjectKey): string {
-  return `${resource.length} ${parent.length} ${resource}${parent}${id}`;
+function empty({ young, old }: Shelf<unknown>): void {
+  young.clear();
+  old.clear();
 }
 
 function entryWeight(entry: StoredEntry): number {
