@@ -100,3 +100,32 @@ test("a process with nothing under way ends, whatever was before", () => {
   const { status } = spawnSync(process.execPath, ["--input-type=module", "-e", script], { timeout: 20_000 });
   assert.equal(status, 0);
 });
+
+test("what has ended is young garbage, however many come and go", () => {
+  const script = `
+    import { getHeapSpaceStatistics } from "node:v8";
+    import { deadlines } from ${JSON.stringify(new URL("./deadlines.ts", import.meta.url).href)};
+    const old = () => getHeapSpaceStatistics().find(({ space_name }) => space_name === "old_space").space_used_size;
+    const { begin, end } = deadlines(60_000);
+    const open = [];
+    const pass = () => {
+      for (let n = 0; n < 20_000; n++) {
+        const what = Array.from({ length: 50 }, () => ({ n }));
+        const timed = { late: () => what };
+        begin(timed);
+        open.push(timed);
+        if (open.length > 64) end(open.shift());
+        // Quiet at first, in which what is used grows old; then one collection for many that come and go.
+        if (n < 200 || n % 500 === 0) gc({ type: "minor" });
+      }
+    };
+    pass();
+    const before = old();
+    pass();
+    process.stdout.write(String(old() - before));
+    process.exit();`;
+  const { stdout } = spawnSync(process.execPath, ["--expose-gc", "--input-type=module", "-e", script], {
+    timeout: 20_000,
+  });
+  assert.ok(stdout.length > 0 && Number(stdout) < 1_000_000, `${stdout} bytes grew old`);
+});
