@@ -46,14 +46,15 @@ export function batchEndpoint(parts: BatchParts): Endpoint {
     if (isUnasked(exchange.request)) throw unsupported([jsonType]);
     const payload = parseBatch(body?.value, { requests: settings.batch_max_requests, size: limits.size });
     exchange.batchSize = payload.requests.length;
-    const urls = payload.requests.map(({ path }) => urlOf(path));
+    const urls = urlsOf(payload);
     const owners = neighbour === undefined ? [] : urls.map(neighbour);
     const [first] = owners;
     if (first !== undefined && owners.every((owner) => owner === first)) return forward(exchange, payload, urls, first);
     const isMixed = owners.some((owner) => owner !== undefined);
     if (isMixed && payload.atomic) throw mixed();
 
-    const steps = await prepare(exchange, payload, urls);
+    const isSmall = body !== undefined && body.size * mostGrowth <= settings.body_limit;
+    const steps = await prepare(exchange, payload, urls, isSmall);
     const isReading = payload.requests.every(({ method }) => reading.has(method));
     const work = () => perform(exchange, steps, payload.atomic, isMixed);
     try {
@@ -62,6 +63,16 @@ export function batchEndpoint(parts: BatchParts): Endpoint {
       if (error instanceof TakenBack) return { ...error.answer, takenBack: true };
       throw error;
     }
+  }
+
+  /** Requests of a batch are often for the same path, or for a few. */
+  function urlsOf({ requests }: BatchPayload): readonly string[] {
+    const known = new Map<string, string>();
+    return requests.map(({ path }) => {
+      const url = known.get(path) ?? urlOf(path);
+      known.set(path, url);
+      return url;
+    });
   }
 
   /** The version prefix is optional. */
@@ -102,7 +113,12 @@ export function batchEndpoint(parts: BatchParts): Endpoint {
    * Everything that needs no transaction is done before it begins: who calls may take the time of a password hash. Equal credentials
    * are looked at once.
    */
-  async function prepare(exchange: Exchange, { requests }: BatchPayload, urls: readonly string[]): Promise<Step[]> {
+  async function prepare(
+    exchange: Exchange,
+    { requests }: BatchPayload,
+    urls: readonly string[],
+    isSmall: boolean,
+  ): Promise<Step[]> {
     const inherited = inheritance(exchange.request, exchange.requestId, exchange.signal);
     const identities = new Map<string, Identity>();
     const steps: Step[] = [];
@@ -115,7 +131,7 @@ export function batchEndpoint(parts: BatchParts): Endpoint {
         identity = await identityOf(asked);
         identities.set(key, identity);
       }
-      steps.push({ item, url, inherited, identity });
+      steps.push({ item, url, inherited, identity, isSmall });
     }
     const own = identities.get("");
     if (own?.principal !== undefined) exchange.principal = own.principal;
@@ -160,13 +176,20 @@ export function batchEndpoint(parts: BatchParts): Endpoint {
   }
 
   /** Answers one request; where it was meant for another path, the one there. */
-  async function follow(exchange: Exchange, { item, inherited, identity, ...step }: Step) {
+  async function follow(exchange: Exchange, { item, inherited, identity, isSmall, ...step }: Step) {
     let { url } = step;
     for (let hops = 0; ; hops++) {
       assertTime(exchange);
-      const part: Part = { identify: (lenient) => principalOf(identity, lenient), vouched: undefined };
+      const part: Part = {
+        identify: (lenient) => principalOf(identity, lenient),
+        vouched: undefined,
+        content: undefined,
+      };
       parts.known.set(part, part);
       const request = subRequest(item, url, inherited, part);
+      // Where it was answered before, something may have been done with the value.
+      if (item.isBodyOwn && item.body !== undefined && isSmall && hops === 0)
+        part.content = { request, value: item.body };
       const response = await parts.handle(request);
       const { location } = response.headers;
       const isMoved = response.status === 307 || response.status === 308;
@@ -227,6 +250,8 @@ interface Step {
   readonly url: string;
   readonly inherited: Inheritance;
   readonly identity: Identity;
+  /** No body of the batch can be larger than a request's may be. */
+  readonly isSmall: boolean;
 }
 
 type Identity =
@@ -270,6 +295,8 @@ function mixed(): ServiceError {
   });
 }
 
+/** How much longer a JSON text may become when it is parsed and written again: `1e20` has 21 digits. */
+const mostGrowth = 6;
 /** `{"requests":[{"body": …}]}` around each body. */
 const envelopeDepth = 3;
 const mostHops = 4;

@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, suite, test } from "node:test";
 import { Type } from "typebox";
+import { changedRequest } from "../../changed-request.ts";
 import { ServiceError } from "../../errors.ts";
 import { authenticated, everyone } from "../../operations/access.ts";
 import { resource } from "../../resource.ts";
@@ -609,6 +610,50 @@ suite("a batch, whatever the storage", () => {
     );
     const { json } = await batch(running, [{ method: "PUT", path: "/mine/a", body: { data: { name: "A" } } }]);
     assert.deepEqual(statuses(json), [201]);
+  });
+
+  test("what an interceptor makes of the body of a request is what is read, in all kinds of batches", async () => {
+    const bytes = new TextEncoder().encode('{"data":{"name":"Other"}}');
+    const running = await started({
+      plugins: [
+        {
+          name: "other-bodies",
+          intercept: () => (request, next) =>
+            next(
+              request.method === "PUT"
+                ? changedRequest(request, { body: bytes, headers: { "content-length": String(bytes.length) } })
+                : request,
+            ),
+        },
+      ],
+    });
+    for (const defaults of [{}, { body: { data: { name: "Default" } } }]) {
+      const requests = [{ method: "PUT", path: "/kittens/a", body: { data: { name: "Own" } } }];
+      const { json } = await batch(running, requests, { defaults });
+      assert.equal(json.responses[0].body.data.name, "Other");
+    }
+  });
+
+  test("a hook that changes what it is given in place changes that of no other request", async () => {
+    const changing = resource("kittens", {
+      schema: Type.Object({ name: Type.String(), tags: Type.Array(Type.String()) }),
+      access: { create: [authenticated], read: [everyone], write: [authenticated] },
+      hooks: { before: ({ next }) => void next?.tags.push("more") },
+    });
+    const running = await started({ resources: [changing] });
+    const body = { data: { name: "Tom", tags: [] } };
+    const own = ["a", "b"].map((id) => ({ method: "PUT", path: `/kittens/${id}`, body }));
+    const inherited = ["c", "d"].map((id) => ({ path: `/kittens/${id}` }));
+    for (const [requests, defaults] of [
+      [own, {}],
+      [inherited, { method: "PUT", body }],
+    ] as const) {
+      const { json } = await batch(running, requests, { defaults });
+      for (const { status, body: answered } of json.responses) {
+        assert.equal(status, 201);
+        assert.ok(answered.data.tags.length <= 1, JSON.stringify(answered));
+      }
+    }
   });
 
   test("a batch that takes longer than a request may is a 504 and leaves nothing", async () => {

@@ -10,6 +10,8 @@ export interface BatchItem {
   readonly headers: Readonly<Record<string, string>>;
   /** An object, or an array of operations (JSON Patch). */
   readonly body: Json | undefined;
+  /** The body is nobody else's: not that of defaults, in whole or in part. */
+  readonly isBodyOwn: boolean;
 }
 
 export interface BatchPayload {
@@ -82,7 +84,11 @@ function itemOf(
   if (path === undefined) violations.push(wrong(`${name}.path`, "Required", "required"));
   else if (typeof path === "string" && isBatch(path)) violations.push(recursive(`${name}.path`, "body"));
   else if (typeof path === "string" && typeof method === "string")
-    return { method, path, headers: headers as Readonly<Record<string, string>>, body };
+    return {
+      ...{ method, path, body },
+      headers: headers as Readonly<Record<string, string>>,
+      isBodyOwn: body !== undefined && defaults.body === undefined,
+    };
   return undefined;
 }
 

@@ -14,7 +14,13 @@ export interface Inheritance {
 /** The headers of the batch that hold for its requests as well: not those about its own body, connection or state of things. */
 export function inheritance(request: HttpRequest, requestId: string, signal: AbortSignal): Inheritance {
   const kept = Object.entries(request.headers()).filter(([name]) => !ownOfBatch.has(name) && !name.startsWith("if-"));
-  return { request, headers: { ...Object.fromEntries(kept), "x-request-id": requestId }, signal };
+  const own = { "content-type": jsonType, "x-request-id": requestId };
+  return { request, headers: bare({ ...Object.fromEntries(kept), ...own }), signal };
+}
+
+/** Without inherited properties: any name may be looked up. */
+function bare(headers: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
+  return Object.assign(Object.create(null), headers);
 }
 
 const ownOfBatch: ReadonlySet<string> = new Set([
@@ -44,24 +50,35 @@ export function subRequest(
   { request, headers: inherited, signal }: Inheritance,
   partOf: object,
 ): HttpRequest {
-  const bytes = body === undefined ? empty : encoder.encode(JSON.stringify(body));
-  const headers: Record<string, string> = { ...inherited, "content-type": jsonType };
-  for (const [name, value] of Object.entries(own)) if (!notSettable.has(name)) headers[name] = value;
-  headers["content-length"] = String(bytes.length);
+  let bytes: Uint8Array | undefined;
+  const encoded = (): Uint8Array => {
+    bytes ??= body === undefined ? empty : encoder.encode(JSON.stringify(body));
+    return bytes;
+  };
+  const headers = withOwn(inherited, own);
   return {
     method,
     url,
     origin: request.origin,
-    header: (name) => (Object.hasOwn(headers, name) ? headers[name] : undefined),
-    headers: () => headers,
+    header: (name) => (name === "content-length" ? String(encoded().length) : headers[name]),
+    headers: () => ({ ...headers, "content-length": String(encoded().length) }),
     body: async (limit) => {
-      if (bytes.length > limit) throw new ServiceError("body-too-large");
-      return bytes;
+      const content = encoded();
+      if (content.length > limit) throw new ServiceError("body-too-large");
+      return content;
     },
     peer: request.peer,
     signal,
     partOf,
   };
+}
+
+function withOwn(
+  inherited: Readonly<Record<string, string>>,
+  own: Readonly<Record<string, string>>,
+): Readonly<Record<string, string>> {
+  const settable = Object.entries(own).filter(([name]) => !notSettable.has(name));
+  return settable.length === 0 ? inherited : bare({ ...inherited, ...Object.fromEntries(settable) });
 }
 
 /** What an authentication policy may look at beside the headers of the batch; equal texts stand for equal callers. */

@@ -177,7 +177,9 @@ function isJson(type: string): boolean {
 }
 
 function decodedPath(url: string): string {
-  const path = url.split("?", 1)[0] ?? "";
+  const question = url.indexOf("?");
+  const path = question === -1 ? url : url.slice(0, question);
+  if (!path.includes("%")) return path;
   try {
     return decodeURIComponent(path);
   } catch {
@@ -187,10 +189,17 @@ function decodedPath(url: string): string {
 
 /** As clients know them: `ETag`, `Last-Modified`. Cookies are for the browser's eyes, not for those of its scripts. */
 function headersOf(headers: HttpResponse["headers"]): string {
-  const shown: Record<string, string> = {};
-  for (const [name, value] of Object.entries(headers))
-    if (name !== "set-cookie") shown[canonicalName(name)] = typeof value === "string" ? value : value.join(", ");
-  return JSON.stringify(shown);
+  let text = "";
+  for (const [name, value] of Object.entries(headers)) {
+    if (name === "set-cookie") continue;
+    const key = commonKeys.get(name) ?? keyOf(name);
+    text += `${text === "" ? "" : ","}${key}:${JSON.stringify(typeof value === "string" ? value : value.join(", "))}`;
+  }
+  return `{${text}}`;
+}
+
+function keyOf(name: string): string {
+  return JSON.stringify(canonicalName(name));
 }
 
 function canonicalName(name: string): string {
@@ -198,5 +207,12 @@ function canonicalName(name: string): string {
   if (name === "www-authenticate") return "WWW-Authenticate";
   return name.replaceAll(/(?<=^|-)[a-z]/g, (letter) => letter.toUpperCase());
 }
+
+const commonKeys: ReadonlyMap<string, string> = new Map(
+  [
+    ...["content-type", "cache-control", "etag", "last-modified", "location", "vary", "expires", "accept-query"],
+    ...["next-page", "total-objects", "total-records", "alert", "allow", "retry-after"],
+  ].map((name) => [name, keyOf(name)]),
+);
 
 const decoder = new TextDecoder("utf-8", { fatal: true });

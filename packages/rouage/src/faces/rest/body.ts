@@ -1,6 +1,7 @@
 /** JSON request bodies: media type, size, encoding, nesting, syntax. */
 import { invalid, ServiceError, violationError } from "../../errors.ts";
 import type { Json } from "../../json.ts";
+import { isWithinDepth } from "../../schema/text.ts";
 import type { Exchange } from "./exchange.ts";
 import { deeperThan } from "./json-depth.ts";
 
@@ -17,6 +18,8 @@ export const jsonType = "application/json";
 export interface JsonBody {
   readonly type: string;
   readonly value: Json;
+  /** Bytes that were read for it; 0 where somebody else has. */
+  readonly size: number;
 }
 
 /**
@@ -31,6 +34,11 @@ export async function readJson(
   const coding = exchange.request.header("content-encoding");
   if (coding !== undefined && coding !== "" && coding.toLowerCase() !== "identity") throw encoded();
   const type = mediaTypeOf(exchange);
+  const parsed = parsedContent(exchange, limits);
+  if (parsed !== undefined) {
+    if (type !== undefined && !types.includes(type)) throw unsupported(types);
+    return { type: type ?? jsonType, value: parsed, size: 0 };
+  }
   const length = contentLength(exchange);
   if (type !== undefined && length !== 0 && !types.includes(type)) {
     // A media type without a body describes nothing.
@@ -43,7 +51,13 @@ export async function readJson(
   if (length !== undefined && length > limits.size) throw new ServiceError("body-too-large");
   const bytes = await exchange.body(limits.size);
   if (bytes.length === 0) return undefined;
-  return { type: type ?? jsonType, value: parseJson(bytes, limits.depth) };
+  return { type: type ?? jsonType, value: parseJson(bytes, limits.depth), size: bytes.length };
+}
+
+/** Of a request in a batch, as long as it is the one that the batch has made; what is nested too deeply is refused as everywhere. */
+function parsedContent({ part, request }: Exchange, { depth }: BodyLimits): Json | undefined {
+  const content = part?.content;
+  return content?.request === request && isWithinDepth(content.value, depth) ? content.value : undefined;
 }
 
 /** @throws ServiceError `invalid-parameters` */
