@@ -32,7 +32,7 @@ export function deadlines(milliseconds: number): Deadlines {
       // A timer may fire a moment early.
       if (due > now + 1) next = Math.min(next, due);
       else {
-        leave(timed, place);
+        leave(place);
         timed.late();
       }
     }
@@ -44,7 +44,7 @@ export function deadlines(milliseconds: number): Deadlines {
     timer = setTimeout(sweep, Math.max(1, delayMs));
   }
 
-  function leave(timed: Timed, place: number): void {
+  function leave(place: number): void {
     open[place] = undefined;
     free.push(place);
   }
@@ -61,7 +61,7 @@ export function deadlines(milliseconds: number): Deadlines {
     end(timed) {
       const { place } = timed;
       if (place === undefined || open[place] !== timed) return;
-      leave(timed, place);
+      leave(place);
       // It stays, for whoever comes next.
       if (open.length === free.length) timer?.unref();
     },
