@@ -1,10 +1,12 @@
-/** The command line of the application: serves it, or creates a user and ends. */
+/** The command line of the application: serves it, or does one of the things beside and ends. */
 import { parseArgs } from "node:util";
 import { SettingsError, silentLogger } from "rouage";
+import { dumpService, loadIntoService } from "rouage/cli";
 import { run } from "rouage/runtime/node";
 import { createUser } from "./accounts/create-user.ts";
 import { startKinto } from "./app.ts";
 import { help } from "./help.ts";
+import { importCommand } from "./import/import-command.ts";
 import { rebuildQuotas } from "./plugins/quotas/rebuild-quotas.ts";
 import { loadSettings } from "./settings/load.ts";
 import { version } from "./version.ts";
@@ -34,6 +36,29 @@ export async function main(
       const { buckets, collections } = await rebuildQuotas(kinto);
       return print(`counted ${buckets} buckets and ${collections} collections\n`);
     }
+    if (first === "dump" || first === "load") {
+      if ((first === "dump" ? values.in : values.out) !== undefined)
+        throw new UsageError(`${first} takes --${first === "dump" ? "out" : "in"}`);
+      await using kinto = await startKinto(loadSettings(values.ini ?? onlyFile(rest), environment, overrides), {
+        log: silentLogger,
+        tasks: false,
+      });
+      const { resources } = kinto.context;
+      await (first === "dump"
+        ? dumpService(kinto, resources, values.out)
+        : loadIntoService(kinto, resources, values.in));
+      return 0;
+    }
+    if (first === "import") {
+      const [url, ...files] = rest;
+      if (url === undefined) throw new UsageError("import needs the URL of a server, such as https://kinto.example/v1");
+      await importCommand(loadSettings(values.ini ?? onlyFile(files), environment, overrides), {
+        url,
+        auth: values.auth ?? environment.KINTO_IMPORT_AUTH,
+        authorization: environment.KINTO_IMPORT_AUTHORIZATION,
+      });
+      return 0;
+    }
     // As in Kinto's own command line.
     const files = first === "start" ? rest : positionals;
     await run(await startKinto(loadSettings(values.ini ?? onlyFile(files), environment, overrides)));
@@ -49,6 +74,9 @@ const options = {
   port: { type: "string" },
   username: { type: "string", short: "u" },
   password: { type: "string", short: "p" },
+  out: { type: "string" },
+  in: { type: "string" },
+  auth: { type: "string" },
   help: { type: "boolean", short: "h" },
   version: { type: "boolean" },
 } as const;

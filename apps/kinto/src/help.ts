@@ -5,12 +5,17 @@ export const help = `kinto: JSON storage with synchronisation and sharing, over 
   npm run kinto -- create-user [FILE.ini] -u NAME [-p PASSWORD]
                                                 create an account, or give it another password
   npm run kinto -- rebuild-quotas [FILE.ini]    count anew what quotas count, for a store that was filled without them
+  npm run kinto -- dump [FILE.ini] [--out FILE]  write the whole store as lines of JSON, to a file or to standard output
+  npm run kinto -- load [FILE.ini] [--in FILE]   fill an empty store from such lines
+  npm run kinto -- import URL [FILE.ini]         copy what can be read of a running Kinto into the store; again to catch up
 
 Options:
   --host HOST, --port PORT      where to listen; win over everything else
   --ini FILE                    the file of settings, as Kinto's own command line names it
   -u, --username NAME           name of the account
   -p, --password PASSWORD       its password; better in the environment, as KINTO_PASSWORD: other users see command lines
+  --auth USER:PASSWORD          who asks the server to import from; better in the environment, as KINTO_IMPORT_AUTH, or the whole
+                                header as KINTO_IMPORT_AUTHORIZATION
   -h, --help                    this text
   --version                     the version
 
