@@ -229,3 +229,13 @@ test("settings of the toolkit alone count as well, webhooks as JSON", async () =
     },
   );
 });
+
+test("a secret that every file has is not called unknown where nothing hashes with it", async () => {
+  const ini = usual.replace("multiauth.policies = basicauth", "multiauth.policies = account");
+  await withIni(`${ini}kinto.includes = kinto.plugins.accounts\n`, async (path) => {
+    const warnings: string[] = [];
+    const log: Logger = { ...silentLogger, child: () => log, warn: (_, text) => void warnings.push(text ?? "") };
+    await using _kinto = await startKinto(loadSettings(path, {}), { log, tasks: false });
+    assert.deepEqual(warnings, []);
+  });
+});
