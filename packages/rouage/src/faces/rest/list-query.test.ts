@@ -150,7 +150,8 @@ test("_sort takes several keys, each once; a plus sign may be written", () => {
     { field: "b.c", direction: "descending" },
     { field: "d", direction: "ascending" },
   ]);
-  for (const bad of ["_sort=", "_sort=,", "_sort=-", "_sort=a,,b"]) assert.equal(violationsOf(bad).length, 1, bad);
+  assert.equal(parse("_sort=").options.sort, undefined);
+  for (const bad of ["_sort=,", "_sort=-", "_sort=a,,b"]) assert.equal(violationsOf(bad).length, 1, bad);
 });
 
 test("_limit is an integer from 0", () => {

@@ -48,7 +48,8 @@ export function readParameters(reading: Reading, parameters: readonly Parameter[
         bound(reading, name, native(value), "lt");
         break;
       case "_sort":
-        reading.sort = sortOf(reading, name, value.split(","));
+        // Clients that build URLs from options send it empty.
+        if (value !== "") reading.sort = sortOf(reading, name, value.split(","));
         break;
       case "_limit":
         readLimit(reading, value);
