@@ -35,7 +35,7 @@ export interface RouteOptions<Path extends string, B extends TSchema | undefined
   readonly access: readonly Rule[];
   /** Schema of the JSON body. */
   readonly body?: B;
-  /** Other media types of the body, delivered raw as `Uint8Array` through `request.body()` (`application/x-www-form-urlencoded` …). */
+  /** Other media types of the body, delivered raw: whole by `request.body()`, or as they arrive by `bodyStream(request, limit)` (`multipart/form-data` …). */
   readonly accepts?: readonly string[];
   /** Schema of the query parameters; values arrive as strings and are converted to the schema's types. */
   readonly query?: Q;
