@@ -1,4 +1,5 @@
 /** list and deleteList: what of a list a caller may see or delete, page by page. */
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { invalid, ServiceError } from "../errors.ts";
 import type { Principal } from "../principal.ts";
 import { fieldValue } from "../storage/evaluate.ts";
@@ -153,6 +154,8 @@ export function listsOf(parts: ListParts): Pick<ResourceOperations, "list" | "de
         }
         position = batch.next;
         if (position === undefined) break;
+        // Hooks and storages may never wait for anything: others are answered between two commits all the same.
+        await nextTurn();
       }
       return {
         revision: items.length === 0 ? revision : highest,

@@ -285,6 +285,26 @@ describe("delete", () => {
 });
 
 describe("list", () => {
+  test("deleting a long list lets others have their turn between its commits", async () => {
+    const { storage, operations, context } = await kitchen();
+    const key = (n: number) => ({ resource: "kittens", parent: "", id: `k${n}` });
+    for (let n = 0; n < 1000; n++)
+      await storage.commit([
+        { kind: "put", key: key(n), body: '{"name":"Tom"}', owner: String(ann.id), expect: { kind: "absent" } },
+      ]);
+    let turns = 0;
+    let isRunning = true;
+    const count = () => {
+      turns++;
+      if (isRunning) setImmediate(count);
+    };
+    setImmediate(count);
+    const { items } = await operations.deleteList(context, list, {});
+    isRunning = false;
+    assert.equal(items.length, 1000);
+    assert.ok(turns >= 3, `${turns} turns`);
+  });
+
   test("of large objects ends its pages early, and misses none", async () => {
     const { operations, context } = await kitchen();
     for (let index = 0; index < 40; index++)
