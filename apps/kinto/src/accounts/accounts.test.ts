@@ -194,3 +194,31 @@ kintoTest(
     assert.deepEqual(body.data.members, ["account:eve"]);
   },
 );
+
+kintoTest(
+  "hashes of an imported Kinto verify, and are replaced by our own at the first sign-in",
+  settings,
+  async ({ ask, kinto }) => {
+    const key = { resource: "account", parent: "", id: "bob" };
+    const bcrypt = "$2b$04$XtiAV0O7h4kHEcsqQcaOKOK.p43wNsty.sJpdsGpXsnT5TCGQoM0e";
+    const body = JSON.stringify({ password: bcrypt, colour: "blue" });
+    const permissions = { write: ["account:bob"] };
+    await kinto.storage.commit([{ kind: "put", key, body, expect: { kind: "absent" }, permissions, logBody: false }]);
+    const stored = async () => {
+      const found = await kinto.storage.get(key);
+      return JSON.parse(found?.kind === "object" ? found.body : "{}");
+    };
+
+    assert.equal((await ask("GET", "/", { as: "bob:wrong" })).status, 401);
+    assert.equal((await stored()).password, bcrypt);
+    assert.equal((await ask("GET", "/", { as: bob })).body.user.id, "account:bob");
+    const { password: renewed, colour } = await stored();
+    assert.match(renewed, /^\$argon2id\$/);
+    assert.equal(colour, "blue");
+    await kinto.context.cache.flush();
+    assert.equal((await ask("GET", "/", { as: bob })).body.user.id, "account:bob");
+    assert.equal((await stored()).password, renewed);
+    assert.deepEqual((await ask("GET", "/accounts/bob", { as: bob })).body.permissions, permissions);
+    for await (const entry of kinto.storage.log()) assert.doesNotMatch(entry.body ?? "", /argon2|\$2b/);
+  },
+);

@@ -1,6 +1,7 @@
 /** The plugin `accounts`: the resource, and the policy that recognises its people. */
 import type { OperationContext, ServiceContext } from "rouage";
 import { type AccountsPolicy, accountsAuth, passwords as createPasswords, randomSecret } from "rouage/auth";
+import type { StoredObject } from "rouage/storage";
 import { forgetPrincipal } from "../forget-principal.ts";
 import type { KintoPlugin } from "../plugins/kinto-plugin.ts";
 import { accountResource } from "./account-resource.ts";
@@ -29,11 +30,34 @@ export const accounts: KintoPlugin = {
       return names.some((one) => own.admins.includes(one));
     }
 
-    async function verify({ storage }: ServiceContext, user: string, password: string): Promise<boolean | undefined> {
-      const found = await storage.get({ resource: "account", parent: "", id: user });
-      if (found?.kind === "object") return passwords.verify(password, JSON.parse(found.body).password);
+    async function verify(context: ServiceContext, user: string, password: string): Promise<boolean | undefined> {
+      const found = await context.storage.get({ resource: "account", parent: "", id: user });
+      if (found?.kind === "object") {
+        const hash: string = JSON.parse(found.body).password;
+        const isRight = await passwords.verify(password, hash);
+        if (isRight && passwords.needsRehash(hash)) await renew(context, found, password);
+        return isRight;
+      }
       // With nobody else to take them, an unknown name must cost what a known one does.
       return isLast ? passwords.verify(password, undefined) : undefined;
+    }
+
+    /** A hash made in another way, such as bcrypt by an imported Kinto, is replaced when the password is at hand. */
+    async function renew(
+      { storage, settings: { readonly }, log }: ServiceContext,
+      found: StoredObject,
+      password: string,
+    ) {
+      if (readonly) return;
+      try {
+        const body = JSON.stringify({ ...JSON.parse(found.body), password: await passwords.hash(password) });
+        const key = { resource: "account", parent: "", id: found.id };
+        const expect = { kind: "revision", revision: found.revision } as const;
+        await storage.commit([{ kind: "put", key, body, expect, logBody: false }]);
+      } catch (error) {
+        // Too busy, or changed meanwhile: the next sign-in tries again.
+        log.info({ err: error }, "a password's hash was not renewed");
+      }
     }
 
     return {
