@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
-import { before, describe, test } from "node:test";
+import { after, before, describe, test } from "node:test";
 import { pathToFileURL } from "node:url";
 import { promisify } from "node:util";
 import { everyone, reply, resource, route, service } from "rouage";
@@ -70,8 +70,8 @@ describe("a generated client", () => {
     await writeFile(join(folder, "service.ts"), declaration + body + ending);
     const cli = join(root, "packages/rouage/src/cli/main.ts");
     await run(process.execPath, [cli, "client", join(folder, "service.ts"), "--out", join(folder, "client.ts")]);
-    return () => rm(folder, { recursive: true });
   });
+  after(() => rm(folder, { recursive: true }));
 
   test("compiles under strict rules and knows the shapes", async () => {
     await writeFile(
