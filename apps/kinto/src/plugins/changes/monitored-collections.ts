@@ -51,7 +51,7 @@ export function monitoredCollections(
       for await (const [bucket, collection] of existing()) await read(bucket, collection);
       await cache.set(marker, "1", markerSeconds);
     } else for (const [bucket, collection] of touched.values()) await read(bucket, collection);
-    const entries = [...table.values()].sort((a, b) => b.last_modified - a.last_modified);
+    const entries = [...table.values()].sort((a, b) => b.last_modified - a.last_modified || (a.id < b.id ? 1 : -1));
     known = { entries, revision: entries[0]?.last_modified ?? started };
     position = to;
   }
