@@ -11,6 +11,7 @@ import { docsRoutes } from "./faces/openapi/docs-routes.ts";
 import { openapiDocument } from "./faces/openapi/document.ts";
 import { mergeDocuments } from "./faces/openapi/merge-documents.ts";
 import { swagger2Document } from "./faces/openapi/swagger2.ts";
+import type { Description } from "./faces/openapi/types.ts";
 import { toFetch } from "./faces/rest/fetch.ts";
 import { createRestFace } from "./faces/rest/rest.ts";
 import type { HttpRequest, HttpResponse } from "./http.ts";
@@ -88,7 +89,7 @@ export function compose(options: ComposeOptions): Door {
   const health = (): Promise<HealthReport> => aggregate(services);
   let document: Readonly<Record<string, unknown>> | undefined;
   const openapi = (): Readonly<Record<string, unknown>> => {
-    document ??= describe(options, settings, prefix);
+    document ??= describe(options, ownDescription(options, settings, prefix));
     return document;
   };
   const face = createRestFace({
@@ -103,7 +104,7 @@ export function compose(options: ComposeOptions): Door {
       ...docsRoutes(name),
       ...descriptionRoutes({
         swagger: () => swagger2Document(openapi(), prefix),
-        asyncapi: () => describeStreams(options, settings, prefix),
+        asyncapi: () => describeStreams(options, ownDescription(options, settings, prefix)),
       }),
       ...probeRoutes({ health: { report: health }, isDraining: () => isDraining }),
       ...(settings.metrics_enabled && settings.metrics_port === undefined ? [metricsRoute(metrics)] : []),
@@ -192,9 +193,10 @@ async function aggregate(services: readonly Service[]): Promise<HealthReport> {
   return { state: severity[worst] ?? "unhealthy", checks };
 }
 
-function describe(options: ComposeOptions, settings: Settings, prefix: string): Readonly<Record<string, unknown>> {
-  const { name, version, description, services, authentication = [] } = options;
-  const own = openapiDocument({
+/** What the door itself serves, for the descriptions. */
+function ownDescription(options: ComposeOptions, settings: Settings, prefix: string): Description {
+  const { name, version, description, authentication = [] } = options;
+  return {
     name,
     version,
     summary: description,
@@ -206,27 +208,19 @@ function describe(options: ComposeOptions, settings: Settings, prefix: string): 
     policies: authentication,
     readonly: settings.readonly,
     disabledEndpoints: [],
-  });
-  return mergeDocuments({ name, version, summary: description }, [
-    { source: name, document: own },
+  };
+}
+
+function describe({ services }: ComposeOptions, own: Description): Readonly<Record<string, unknown>> {
+  return mergeDocuments(own, [
+    { source: own.name, document: openapiDocument(own) },
     ...services.map((service) => ({ source: service.name, document: service.openapi() })),
   ]);
 }
 
-function describeStreams(options: ComposeOptions, settings: Settings, prefix: string) {
-  const { name, version, description, services, authentication = [] } = options;
-  const own = asyncapiDocument({
-    name,
-    version,
-    summary: description,
-    docsUrl: settings.project_docs,
-    origin: settings.public_origin,
-    prefix,
-    resources: [],
-    policies: authentication,
-  });
+function describeStreams({ services }: ComposeOptions, own: Description): Readonly<Record<string, unknown>> {
   return mergeAsyncapi([
-    { source: name, document: own },
+    { source: own.name, document: asyncapiDocument(own) },
     ...services.map((service) => ({ source: service.name, document: service.asyncapi() })),
   ]);
 }

@@ -6,22 +6,13 @@ import type { AuthenticationPolicy } from "../../auth/policy.ts";
 import type { Resource } from "../../resource.ts";
 import { identifier, schemaName } from "../openapi/names.ts";
 import { resourceSchemas } from "../openapi/resource-paths.ts";
-import type { SchemaObject } from "../openapi/types.ts";
+import type { Description, SchemaObject } from "../openapi/types.ts";
 
-export interface Publication {
-  readonly name: string;
-  readonly version: string;
-  /** One sentence or more. */
-  readonly summary?: string | undefined;
-  /** Link to the documentation; "" for none. */
-  readonly docsUrl: string;
-  /** Public origin; undefined: the document names no server. */
-  readonly origin: string | undefined;
-  /** Version prefix, `/v1`. */
-  readonly prefix: string;
-  readonly resources: readonly Resource[];
-  readonly policies: readonly AuthenticationPolicy[];
-}
+/** What of a service's description is needed; without `origin` the document names no server. */
+export type Publication = Pick<
+  Description,
+  "name" | "version" | "summary" | "docsUrl" | "origin" | "prefix" | "resources" | "policies"
+>;
 
 export function asyncapiDocument(publication: Publication): Readonly<Record<string, unknown>> {
   const { name, version, summary, docsUrl, policies } = publication;

@@ -6,7 +6,7 @@ import { mostHeaders } from "../batch/payload.ts";
 import { largestAnswer } from "../batch/sub-response.ts";
 import { queryLimits } from "./list-conditions.ts";
 import { deepestFilter } from "./list-query-body.ts";
-import { longestUrl } from "./rest.ts";
+import { longestUrl } from "./request-target.ts";
 
 const pageOf = (name: string) => readFileSync(new URL(`../../../../../docs/${name}.md`, import.meta.url), "utf8");
 const page = pageOf("protocol");

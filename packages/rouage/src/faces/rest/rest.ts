@@ -5,7 +5,7 @@
 import type { AuthenticationPolicy } from "../../auth/policy.ts";
 import type { Cache } from "../../cache/cache.ts";
 import type { Clock } from "../../clock.ts";
-import { invalid, ServiceError, violationError } from "../../errors.ts";
+import { ServiceError, violationError } from "../../errors.ts";
 import type { HttpRequest, HttpResponse } from "../../http.ts";
 import type { ResourceOperations } from "../../operations/operations.ts";
 import type { Principal } from "../../principal.ts";
@@ -23,9 +23,11 @@ import { createNegotiator } from "./accept.ts";
 import { createAlerts } from "./alerts.ts";
 import { builtinEndpoints } from "./builtin-endpoints.ts";
 import { deadlines, type Timed } from "./deadlines.ts";
+import { refuseDuplicates, withoutVacant } from "./endpoint-table.ts";
 import { type Answer, type Endpoint, Exchange, type RegisteredEndpoint } from "./exchange.ts";
 import { addHeaders } from "./further-headers.ts";
 import { handlerMetrics } from "./handler-metrics.ts";
+import { withoutBody } from "./head-body.ts";
 import { createCors, standardHeaders } from "./headers.ts";
 import type { HelloParts } from "./hello.ts";
 import { createHttpDate } from "./http-date.ts";
@@ -37,6 +39,7 @@ import { createRateLimits } from "./rate-limit.ts";
 import { createRedirects } from "./redirects.ts";
 import { renderError } from "./render-error.ts";
 import { requestSummaries } from "./request-log.ts";
+import { locate, unreadable } from "./request-target.ts";
 import { resourceEndpoints } from "./resource-endpoints.ts";
 import { routeEndpoint } from "./route-endpoints.ts";
 import { createRouter } from "./router.ts";
@@ -97,9 +100,6 @@ export interface RestFace {
   /** Ends the streams and opens no further ones; everything else is answered as before. */
   drain(): void;
 }
-
-/** Longest URL accepted, in characters. */
-export const longestUrl = 8192;
 
 /** @throws Error when two declarations claim the same method and path, or one cannot be served */
 export function createRestFace(parts: RestFaceParts): RestFace {
@@ -425,48 +425,6 @@ export function createRestFace(parts: RestFaceParts): RestFace {
   }
 }
 
-/** Path and query of the request, checked. @throws ServiceError `uri-too-long`, `invalid-parameters` */
-function locate(exchange: Exchange): void {
-  let { url } = exchange.request;
-  if (url.length > longestUrl) throw new ServiceError("uri-too-long");
-  // The absolute form of a request target (RFC 9112 §3.2.2).
-  if (!url.startsWith("/")) url = url.replace(/^https?:\/\/[^/?#]*/i, "") || "/";
-  const question = url.indexOf("?");
-  exchange.path = question === -1 ? url : url.slice(0, question);
-  exchange.search = question === -1 ? "" : url.slice(question + 1);
-  if (!plainUrl.test(url))
-    throw badEncoding("url", "Characters outside ASCII must be percent-encoded", "invalid-character");
-  if (!url.includes("%")) return;
-  if (!decodable(exchange.path)) throw badEncoding("path", "The path is not valid UTF-8", "invalid-utf8");
-  if (exchange.path.includes("%00")) throw badEncoding("path", "Invalid character 0x00", "null-byte");
-  if (!decodable(exchange.search)) throw badEncoding("querystring", "The query is not valid UTF-8", "invalid-utf8");
-}
-
-/** What is wrong with the URL of a request that an interceptor refused: that comes first. */
-function unreadable(exchange: Exchange): unknown {
-  try {
-    locate(exchange);
-  } catch (error) {
-    return error;
-  }
-  return undefined;
-}
-
-const plainUrl = /^[!-~]*$/;
-
-function decodable(text: string): boolean {
-  try {
-    decodeURIComponent(text);
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-function badEncoding(location: "path" | "querystring" | "url", description: string, code: string): ServiceError {
-  return invalid({ location, name: null, description, code });
-}
-
 function notAcceptable(): ServiceError {
   return violationError("not-acceptable", [
     {
@@ -478,36 +436,4 @@ function notAcceptable(): ServiceError {
   ]);
 }
 
-/** What HEAD leaves of a body: its length (RFC 9110 §9.3.2). */
-function withoutBody(headers: Record<string, string | readonly string[]>, body: Answer["body"]): void {
-  if (typeof body === "string") headers["content-length"] = String(encoder.encode(body).length);
-  else if (body instanceof Uint8Array) headers["content-length"] = String(body.byteLength);
-  else body?.cancel().catch(() => {});
-}
-
-const encoder = new TextEncoder();
-
 const unmatched = "unmatched";
-
-/** A method that a resource does not offer leaves its place to a route. */
-function withoutVacant(endpoints: readonly Endpoint[]): readonly Endpoint[] {
-  const taken = new Set(endpoints.filter(({ vacant }) => !vacant).map(placeOf));
-  return endpoints.filter((endpoint) => !endpoint.vacant || !taken.has(placeOf(endpoint)));
-}
-
-function placeOf({ method, path }: Endpoint): string {
-  return `${method} ${path.replaceAll(/\{\w+\}/g, "{}")}`;
-}
-
-function refuseDuplicates(endpoints: readonly Endpoint[]): void {
-  const seen = new Map<string, Endpoint>();
-  for (const endpoint of endpoints) {
-    const key = placeOf(endpoint);
-    const other = seen.get(key);
-    if (other !== undefined && endpoint.method !== "HEAD")
-      throw new Error(
-        `${endpoint.method} ${endpoint.path} is declared twice: by ${other.declaredBy} and by ${endpoint.declaredBy}`,
-      );
-    seen.set(key, endpoint);
-  }
-}
