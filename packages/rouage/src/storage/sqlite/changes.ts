@@ -21,7 +21,12 @@ import { one, storedObject } from "./rows.ts";
 
 export interface ChangeWriter {
   /** @throws CommitConflict; the caller takes back what was done before it */
-  write(changes: readonly Change[], context: CommitContext, now: number): readonly ChangeResult[];
+  write(changes: readonly Change[], context: CommitContext, now: number, checked?: boolean): readonly ChangeResult[];
+  /**
+   * True when `write` of these, with `checked` and within `together`, has changed nothing where it throws a CommitConflict: one object with what
+   * belongs to it, whose requirements are met.
+   */
+  check(changes: readonly Change[]): boolean;
   /** The list's revision, 0 when it was never touched. */
   revision(key: ListKey): number;
   setRevision(key: ListKey, revision: number): void;
@@ -35,6 +40,12 @@ export interface Together {
   end(): void;
   /** The transaction is taken back. */
   drop(): void;
+  /** Writes what is known and not written yet, and forgets it all: ahead of what looks at the lists itself, and behind what changes them. */
+  forget(): void;
+  /** From here on what is known can be taken back, to be called with each savepoint. They nest. */
+  save(): void;
+  keep(): void;
+  takeBack(): void;
 }
 
 /** What a transaction knows of a list. */
@@ -69,6 +80,9 @@ export function changeWriter(database: Database, resourceOf: (name: string) => S
   const entries = permissionWriter(database);
   const statements = new WeakMap<SqliteResource, TableStatements>();
   let known: Map<string, KnownList> | undefined;
+  /** How to take back what was learnt of lists, and where in it the open savepoints began. */
+  const undo: (() => void)[] = [];
+  const saved: number[] = [];
 
   function tableStatements(resource: SqliteResource): TableStatements {
     let found = statements.get(resource);
@@ -97,14 +111,37 @@ export function changeWriter(database: Database, resourceOf: (name: string) => S
       const hasTombstones = one(anyTombstone, resource, parent) !== undefined;
       list = { key, revision: revision(key), changed: false, hasTombstones };
       known.set(name, list);
+      if (saved.length > 0) undo.push(() => known?.delete(name));
     }
     return list;
   }
 
+  /** Ahead of every change of what is known. */
+  function remember(list: KnownList): void {
+    if (saved.length === 0) return;
+    const { revision, changed, hasTombstones } = list;
+    undo.push(() => Object.assign(list, { revision, changed, hasTombstones }));
+  }
+
   function writeKnown(): void {
     if (known === undefined) return;
-    for (const { key, revision, changed } of known.values()) if (changed) bump(key, revision);
+    for (const [name, list] of known) {
+      if (saved.length > 0) undo.push(() => known?.set(name, list));
+      if (list.changed) bump(list.key, list.revision);
+    }
     known.clear();
+  }
+
+  function begin(): void {
+    known = new Map();
+    undo.length = 0;
+    saved.length = 0;
+  }
+
+  function drop(): void {
+    known = undefined;
+    undo.length = 0;
+    saved.length = 0;
   }
 
   function record(
@@ -151,6 +188,7 @@ export function changeWriter(database: Database, resourceOf: (name: string) => S
     const next = nextRevision({ list: current, object, wish, now, taken: isTaken });
     if (list === undefined) bump(key, next.list);
     else {
+      remember(list);
       list.revision = next.list;
       list.changed = true;
     }
@@ -234,7 +272,10 @@ export function changeWriter(database: Database, resourceOf: (name: string) => S
     table.remove.run((live?.[0] as number | undefined) ?? null);
     insertTombstone.run(key.resource, key.parent, key.id, allocated);
     const list = knownList(key);
-    if (list !== undefined) list.hasTombstones = true;
+    if (list?.hasTombstones === false) {
+      remember(list);
+      list.hasTombstones = true;
+    }
     entries.remove(key);
     const position = record(key, context, now, { action: "delete", revision: allocated });
     return { kind: "deleted", tombstone: { kind: "tombstone", id: key.id, revision: allocated }, position };
@@ -252,7 +293,13 @@ export function changeWriter(database: Database, resourceOf: (name: string) => S
     return { kind: "tombstone" };
   }
 
-  function make(change: Change, index: number, context: CommitContext, now: number): ChangeResult {
+  function make(
+    change: Change,
+    index: number,
+    context: CommitContext,
+    now: number,
+    checked: boolean | undefined,
+  ): ChangeResult {
     switch (change.kind) {
       case "put":
         return put(change, index, context, now);
@@ -264,8 +311,8 @@ export function changeWriter(database: Database, resourceOf: (name: string) => S
         return { kind: "event", position: record(change.key, context, now, entry) };
       }
       case "require": {
+        if (checked === true || isMet(change)) return { kind: "require" };
         const found = actual(tableStatements(resourceOf(change.key.resource)), change.key);
-        if (found?.kind === "object") return { kind: "require" };
         throw new CommitConflict(index, { kind: "expectation", actual: found });
       }
       case "tombstone":
@@ -286,18 +333,38 @@ export function changeWriter(database: Database, resourceOf: (name: string) => S
     }
   }
 
+  function isMet({ key }: Change & { kind: "require" }): boolean {
+    return one(tableStatements(resourceOf(key.resource)).head, key.parent, key.id) !== undefined;
+  }
+
   return {
-    write: (changes, context, now) => changes.map((change, index) => make(change, index, context, now)),
+    write: (changes, context, now, checked) =>
+      changes.map((change, index) => make(change, index, context, now, checked)),
+    check([first, ...others]) {
+      if (first?.kind !== "put" && first?.kind !== "delete") return false;
+      resourceOf(first.key.resource);
+      return others.every(
+        (change) =>
+          belonging.has(change.kind) ||
+          (change.kind === "require" && !isSameKey(change.key, first.key) && isMet(change)),
+      );
+    },
     together: {
-      begin() {
-        known = new Map();
-      },
+      begin,
       end() {
         writeKnown();
-        known = undefined;
+        drop();
       },
-      drop() {
-        known = undefined;
+      drop,
+      forget: writeKnown,
+      save: () => void saved.push(undo.length),
+      keep() {
+        saved.pop();
+        if (saved.length === 0) undo.length = 0;
+      },
+      takeBack() {
+        const begun = saved.pop() ?? 0;
+        while (undo.length > begun) undo.pop()?.();
       },
     },
     revision,
@@ -306,6 +373,13 @@ export function changeWriter(database: Database, resourceOf: (name: string) => S
     },
   };
 }
+
+function isSameKey(a: ObjectKey, b: ObjectKey): boolean {
+  return a.id === b.id && a.parent === b.parent && a.resource === b.resource;
+}
+
+/** What cannot meet a conflict. */
+const belonging: ReadonlySet<Change["kind"]> = new Set(["members", "forget"]);
 
 interface TableStatements {
   /** (revision, body, owner) */

@@ -14,7 +14,9 @@ export interface GroupCommit {
   run<T>(work: () => T, options?: { readonly repeatable?: boolean }): Promise<T>;
   /** Begins no transaction while `work` runs. Pauses run one after the other, and a group of the writes that wait between two. */
   pause<T>(work: () => Promise<T>): Promise<T>;
-  /** While a group is committed but not known to be on disk: resolves when that has an end, whichever. */
+  /** Puts on disk what was committed in a pause, as `run` does with a group. @throws ServiceError `unavailable`: nothing is written any more */
+  settle(): Promise<void>;
+  /** While something is committed but not known to be on disk: resolves when that has an end, whichever. */
   settling(): Promise<void> | undefined;
   /** Refuses further writes and resolves when those already called are answered. */
   close(): Promise<void>;
@@ -128,7 +130,12 @@ export function groupCommit({
       committed(members.length);
     };
     if (sync === undefined) answer();
-    else settling = settle(sync(), members, answer);
+    else void settled(sync(), members, answer);
+  }
+
+  function settled(synced: Promise<void>, members: readonly Member[], answer: () => void): Promise<void> {
+    settling = settle(synced, members, answer);
+    return settling;
   }
 
   async function settle(synced: Promise<void>, members: readonly Member[], answer: () => void): Promise<void> {
@@ -230,6 +237,11 @@ export function groupCommit({
         () => {},
       );
       return turn;
+    },
+    async settle() {
+      if (sync === undefined) return;
+      await settled(sync(), [], () => {});
+      if (failure !== undefined) throw unavailable(failure.cause);
     },
     settling: () => settling,
     async close() {

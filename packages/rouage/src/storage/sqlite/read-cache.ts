@@ -199,8 +199,8 @@ export function readCache(
 
     changes: (writer) => ({
       ...writer,
-      write(changes, context, now) {
-        const results = writer.write(changes, context, now);
+      write(changes, context, now, checked) {
+        const results = writer.write(changes, context, now, checked);
         for (const change of changes) forget(change);
         return results;
       },

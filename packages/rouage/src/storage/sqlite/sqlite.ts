@@ -7,7 +7,7 @@ import { checkChanges } from "../check-changes.ts";
 import { notifier } from "../notifier.ts";
 import type { Storage } from "../storage.ts";
 import { checkpointer } from "./checkpoint.ts";
-import { openDatabase, translated } from "./database.ts";
+import { type Database, openDatabase, translated } from "./database.ts";
 import { eraser } from "./erase.ts";
 import { groupCommit } from "./group-commit.ts";
 import { newest, readLog } from "./log.ts";
@@ -53,8 +53,7 @@ export function sqliteStorage({
     migrate(database.connection, { now: clock.now() });
     // From here on nobody waits in this thread for another process; see group-commit.ts.
     database.connection.exec("PRAGMA busy_timeout = 50");
-    // As durable as FULL, because nobody is told of a commit before the log is synced; see wal-sync.ts.
-    database.connection.exec("PRAGMA synchronous = NORMAL");
+    relaxed(database);
   } catch (error) {
     database.close();
     throw error;
@@ -103,12 +102,10 @@ export function sqliteStorage({
   });
   const checkpoints = checkpointer({ path, log }, group.pause);
   const transactions = transactionsOf({
-    open: () => openSession(openDatabase(path), resources),
-    pause: group.pause,
-    committed() {
-      cache.replaced();
-      written();
-    },
+    open: () => openSession(relaxed(openDatabase(path)), resources),
+    group,
+    settling: () => cache.replaced(),
+    committed: written,
     log,
     limitMs: transactionLimitMs,
   });
@@ -140,6 +137,7 @@ export function sqliteStorage({
   /** A read that hands out what is on disk: what was committed before is waited for, inside of a transaction that is so already. */
   async function settled<T>(work: (session: Session) => T): Promise<T> {
     const session = here();
+    if (session !== main) session.changes.together.forget();
     const value = read(work, session);
     if (session !== main) return value;
     cache.refresh();
@@ -158,10 +156,10 @@ export function sqliteStorage({
   };
 
   /** Runs a write in the caller's transaction, or together with others. */
-  async function write<T>(work: (session: Session) => T, options?: { readonly repeatable: boolean }): Promise<T> {
+  async function write<T>(work: (session: Session) => T): Promise<T> {
     open();
     const inside = transactions.current();
-    return inside === undefined ? group.run(() => work(main), options) : transactions.step(work);
+    return inside === undefined ? group.run(() => work(main)) : transactions.step(work);
   }
 
   const storage: Storage = {
@@ -219,7 +217,9 @@ export function sqliteStorage({
 
     async commit(requested, context = {}) {
       checkChanges(requested);
-      return write(({ changes }) => changes.write(requested, context, clock.now()), { repeatable: true });
+      open();
+      if (transactions.current() !== undefined) return transactions.commit(requested, context, clock.now());
+      return group.run(() => main.changes.write(requested, context, clock.now()), { repeatable: true });
     },
 
     async transaction(work) {
@@ -332,4 +332,10 @@ export function sqliteStorage({
     [Symbol.asyncDispose]: () => storage.close(),
   };
   return storage;
+}
+
+/** As durable as FULL, because nobody is told of a commit before the log is synced; see wal-sync.ts. */
+function relaxed(database: Database): Database {
+  database.connection.exec("PRAGMA synchronous = NORMAL");
+  return database;
 }

@@ -54,6 +54,10 @@ const put = (id: string, body = "{}"): Change => ({
   body,
   expect: { kind: "any" },
 });
+async function until(condition: () => boolean): Promise<void> {
+  while (!condition()) await new Promise(setImmediate);
+}
+
 const is = (code: string) => (error: unknown) => ServiceError.is(error) && error.code === code;
 const turnOver = () => new Promise<void>((resolve) => setImmediate(resolve));
 
@@ -183,7 +187,7 @@ storeTest("waits for another process's lock without blocking this one", async ({
 /** Transactions on a bare connection, whose file can be kept from growing. */
 async function bareTest(
   run: (fixture: Bare) => Promise<void>,
-  pause: GroupCommit["pause"] = (work) => work(),
+  group: Partial<Pick<GroupCommit, "pause" | "settle">> = {},
 ): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), "rouage-transactions-"));
   const database = openDatabase(join(folder, "store.db"));
@@ -191,7 +195,8 @@ async function bareTest(
   const session = openSession(database, new Map());
   const own = transactions({
     open: () => session,
-    pause,
+    group: { pause: (work) => work(), settle: async () => {}, ...group },
+    settling: () => {},
     committed: () => {},
     log: silentLogger,
   });
@@ -253,7 +258,45 @@ test("when no turn can be had any more, each is refused and none waits for ever"
       }
       assert.deepEqual(stored(), []);
     },
-    () => Promise.reject(failure),
+    { pause: () => Promise.reject(failure) },
+  );
+});
+
+test("nobody is told of a transaction before it is on disk; those that wrote nothing wait for no disk", () => {
+  const disk = Promise.withResolvers<void>();
+  let settles = 0;
+  return bareTest(
+    async ({ run, add, stored }) => {
+      assert.equal(await run(async () => 1), 1);
+      assert.equal(settles, 0);
+      let isTold = false;
+      const told = run(() => add("a")).then(() => {
+        isTold = true;
+      });
+      await until(() => settles === 1);
+      assert.deepEqual(stored(), ["a"]);
+      assert.equal(isTold, false);
+      disk.resolve();
+      await told;
+    },
+    {
+      settle() {
+        settles++;
+        return disk.promise;
+      },
+    },
+  );
+});
+
+test("when what was committed cannot be put on disk, the transactions of the turn are refused", () => {
+  const failure = new ServiceError("unavailable");
+  return bareTest(
+    async ({ run, add }) => {
+      const outcomes = await Promise.allSettled([run(() => add("a")), run(() => add("b"))]);
+      for (const outcome of outcomes)
+        assert.equal(outcome.status === "rejected" && is("unavailable")(outcome.reason), true);
+    },
+    { settle: () => Promise.reject(failure) },
   );
 });
 

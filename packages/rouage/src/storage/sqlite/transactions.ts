@@ -5,6 +5,7 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 import type { Logger } from "../../telemetry/log.ts";
 import { ambient, answer, type Ended, type PartBrackets, type Task } from "../ambient.ts";
+import { type Change, type ChangeResult, CommitConflict, type CommitContext } from "../storage.ts";
 import { busyCode, isBackendError, resultCode, translated, unavailable } from "./database.ts";
 import type { GroupCommit } from "./group-commit.ts";
 import type { Session } from "./session.ts";
@@ -17,6 +18,8 @@ export interface Transactions {
   run<T>(work: () => Promise<T>): Promise<T>;
   /** One step of the current transaction; when it fails it takes back only itself. */
   step<T>(work: (session: Session) => T): Promise<T>;
+  /** The same for a commit, without a savepoint where it can do without. */
+  commit(changes: readonly Change[], context: CommitContext, now: number): Promise<readonly ChangeResult[]>;
   afterCommit(task: Task, once?: boolean): void | Promise<void>;
   /** The session, once there was a transaction. */
   readonly session: Session | undefined;
@@ -27,8 +30,10 @@ export interface Transactions {
 export interface TransactionsOptions {
   /** Opens the connection, at the first transaction. */
   readonly open: () => Session;
-  readonly pause: GroupCommit["pause"];
-  /** Called after each COMMIT of something. */
+  readonly group: Pick<GroupCommit, "pause" | "settle">;
+  /** Called after each COMMIT of something that is not on disk yet, while `settle` of the group runs. */
+  readonly settling: () => void;
+  /** Called when it is on disk, ahead of the answers. */
   readonly committed: () => void;
   readonly log: Logger;
   /** Longest that one transaction may hold the store. */
@@ -55,7 +60,8 @@ interface Own {
 
 export function transactions({
   open,
-  pause,
+  group: { pause, settle },
+  settling,
   committed,
   log,
   limitMs,
@@ -88,7 +94,7 @@ export function transactions({
   /** Answers what is to be done when the turn is over. */
   async function turn(): Promise<readonly (() => void)[]> {
     const begun: Waiting[] = [];
-    const settle: (() => void)[] = [];
+    const answers: (() => void)[] = [];
     wrote = false;
     try {
       session ??= open();
@@ -98,9 +104,14 @@ export function transactions({
         const next = queue.shift();
         if (next === undefined) break;
         begun.push(next);
-        settle.push(await next.begin());
+        answers.push(await next.begin());
       } while (performance.now() - started < longestTurnMs);
       session.database.prepare("COMMIT").run();
+      if (wrote) {
+        const settled = settle();
+        settling();
+        await settled;
+      }
     } catch (error) {
       if (session !== undefined) rollBack(session);
       const failed = begun.length > 0 ? begun : queue.splice(0);
@@ -111,7 +122,7 @@ export function transactions({
       );
     }
     if (wrote) committed();
-    return settle;
+    return answers;
   }
 
   /** Waits for another process's lock without blocking this thread. */
@@ -137,13 +148,20 @@ export function transactions({
         async begin() {
           if (session === undefined) throw new Error("no transaction without a connection");
           const { connection, prepare } = session.database;
+          const { together } = session.changes;
           prepare("SAVEPOINT entire").run();
+          together.begin();
           const own: Own = { session };
           const ended = await inContext(() => context.during(own, work));
           const { failure } = own;
           if (!connection.isTransaction) throw failure ?? new Error("the backend took the transaction back");
-          if (failure !== undefined || ended.outcome.status === "rejected") prepare("ROLLBACK TO entire").run();
-          else wrote ||= own.wrote === true;
+          if (failure !== undefined || ended.outcome.status === "rejected") {
+            together.drop();
+            prepare("ROLLBACK TO entire").run();
+          } else {
+            together.end();
+            wrote ||= own.wrote === true;
+          }
           prepare("RELEASE entire").run();
           if (failure !== undefined && ended.outcome.status === "fulfilled") return () => reject(unavailable(failure));
           return () => resolve(ended);
@@ -161,26 +179,15 @@ export function transactions({
       if (closed) throw unavailable(new Error("the storage is closed"));
       return answer(await enqueue(work), log);
     },
-    step: (work) =>
+    step: (work) => context.step((own) => bracketed(own, work)),
+    commit: (changes, commitContext, now) =>
       context.step((own) => {
-        const { connection, prepare } = own.session.database;
-        // Where the backend took the transaction back, a savepoint would begin, and end, one of its own.
+        const write = ({ changes: writer }: Session, checked: boolean) =>
+          writer.write(changes, commitContext, now, checked);
         assertSound(own);
-        own.wrote = true;
-        prepare("SAVEPOINT step").run();
-        try {
-          const value = work(own.session);
-          prepare("RELEASE step").run();
-          return value;
-        } catch (error) {
-          if (isBackendError(error) || !connection.isTransaction) {
-            own.failure = error;
-            throw translated(error);
-          }
-          prepare("ROLLBACK TO step").run();
-          prepare("RELEASE step").run();
-          throw error;
-        }
+        return own.session.changes.check(changes)
+          ? unbracketed(own, (session) => write(session, true))
+          : bracketed(own, (session) => write(session, false));
       }),
     afterCommit: (task, once) => context.afterCommit(task, once),
     get session() {
@@ -193,21 +200,71 @@ export function transactions({
   };
 }
 
+/** One step in a savepoint of its own. */
+function bracketed<T>(own: Own, work: (session: Session) => T): T {
+  const { database, changes } = own.session;
+  const { connection, prepare } = database;
+  // Where the backend took the transaction back, a savepoint would begin, and end, one of its own.
+  assertSound(own);
+  own.wrote = true;
+  changes.together.forget();
+  prepare("SAVEPOINT step").run();
+  changes.together.save();
+  try {
+    const value = work(own.session);
+    changes.together.forget();
+    changes.together.keep();
+    prepare("RELEASE step").run();
+    return value;
+  } catch (error) {
+    if (isBackendError(error) || !connection.isTransaction) throw failed(own, error);
+    prepare("ROLLBACK TO step").run();
+    prepare("RELEASE step").run();
+    changes.together.takeBack();
+    throw error;
+  }
+}
+
+/** One that has changed nothing where it meets a conflict: a savepoint copies every page that is changed in it. */
+function unbracketed<T>(own: Own, work: (session: Session) => T): T {
+  const { together } = own.session.changes;
+  own.wrote = true;
+  together.save();
+  try {
+    const value = work(own.session);
+    together.keep();
+    return value;
+  } catch (error) {
+    together.takeBack();
+    // Whatever else it is, what has been done already cannot be taken back alone.
+    if (!(error instanceof CommitConflict)) throw failed(own, error);
+    throw error;
+  }
+}
+
+function failed(own: Own, error: unknown): unknown {
+  own.failure = error;
+  return translated(error);
+}
+
 /** Savepoints of one name nest: each of these means the innermost, and parts end before what they are parts of. */
 const part: PartBrackets<Own> = {
   begin(own) {
     assertSound(own);
     own.session.database.prepare("SAVEPOINT part").run();
+    own.session.changes.together.save();
     return own;
   },
   keep(own) {
     assertSound(own);
+    own.session.changes.together.keep();
     own.session.database.prepare("RELEASE part").run();
   },
-  takeBack({ failure, session: { database } }) {
+  takeBack({ failure, session: { database, changes } }) {
     if (failure !== undefined) return;
     database.prepare("ROLLBACK TO part").run();
     database.prepare("RELEASE part").run();
+    changes.together.takeBack();
   },
 };
 
