@@ -1,5 +1,5 @@
 /** The endpoints of one resource: requests become operations, results become answers with the stored JSON spliced in. */
-import { invalid, type Violation, type ViolationLocation } from "../../errors.ts";
+import { invalid } from "../../errors.ts";
 import type { Json } from "../../json.ts";
 import { decide, refusal } from "../../operations/access.ts";
 import type {
@@ -22,6 +22,7 @@ import type { EndpointKind, StaticHeaders } from "./headers.ts";
 import { parseFields, parseListQuery } from "./list-query.ts";
 import { parseQueryBody } from "./list-query-body.ts";
 import type { Nonces } from "./nonces.ts";
+import { at, behaviorOf, type Question, questionOf, wishedRevision } from "./object-query.ts";
 import { encodePageToken } from "./page-token.ts";
 import { preconditionsOf } from "./preconditions.ts";
 import { parseQueryString } from "./query-string.ts";
@@ -389,41 +390,4 @@ function nextPageOf(exchange: Exchange, settings: Settings, limit: number, token
   const kept = exchange.search.split("&").filter((pair) => pair !== "" && !/^(_limit|_token)(=|$)/.test(pair));
   const origin = settings.public_origin ?? exchange.request.origin;
   return `${origin}${exchange.path}?${[...kept, `_limit=${limit}`, ...(token === undefined ? [] : [`_token=${token}`])].join("&")}`;
-}
-
-interface Question {
-  readonly permission: string;
-  readonly principal?: string;
-}
-
-/** `?explain=write&principal=account:bob`: why may they, or may they not? */
-function questionOf(search: string): Question | undefined {
-  const parameters = parseQueryString(search);
-  const permission = parameters.findLast(([name]) => name === "explain")?.[1];
-  if (permission === undefined) return undefined;
-  const principal = parameters.findLast(([name]) => name === "principal")?.[1];
-  return principal === undefined || principal === "" ? { permission } : { permission, principal };
-}
-
-function behaviorOf(header: string | undefined): "full" | "light" | "diff" | undefined {
-  if (header === undefined) return undefined;
-  const value = header.toLowerCase();
-  if (value === "full" || value === "light" || value === "diff") return value;
-  throw invalid(at("header", "Response-Behavior", "Response-Behavior must be one of full, light, diff", "enum"));
-}
-
-/** `?last_modified=` of a single DELETE: an integer, with or without quotes. */
-function wishedRevision(search: string): number | undefined {
-  if (search === "") return undefined;
-  const value = parseQueryString(search).findLast(([name]) => name === "last_modified")?.[1];
-  if (value === undefined) return undefined;
-  const digits = /^(?:"(\d{1,16})"|(\d{1,16}))$/.exec(value);
-  const revision = Number(digits?.[1] ?? digits?.[2] ?? Number.NaN);
-  if (!Number.isSafeInteger(revision))
-    throw invalid(at("querystring", "last_modified", "Invalid value for last_modified", "invalid-value"));
-  return revision;
-}
-
-function at(location: ViolationLocation, name: string | null, description: string, code: string): Violation {
-  return { location, name, description, code };
 }
