@@ -31,7 +31,7 @@ export const flush: KintoPlugin = {
 };
 
 /** Objects, tombstones, permissions, the revisions of lists and the cache. */
-export async function flushAll({ storage, cache, log }: ServiceContext): Promise<void> {
+async function flushAll({ storage, cache, log }: ServiceContext): Promise<void> {
   await storage.flush();
   await cache.flush();
   log.info({}, "server flushed");

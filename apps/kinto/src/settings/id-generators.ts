@@ -34,7 +34,7 @@ const generators: readonly { readonly names: RegExp; readonly make: () => string
 const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
 
 /** Eight random letters and digits. */
-export function shortName(): string {
+function shortName(): string {
   let name = "";
   while (name.length < 8)
     for (const byte of randomBytes(16)) {

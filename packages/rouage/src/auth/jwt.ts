@@ -64,7 +64,7 @@ export function jwt(options: JwtOptions): AuthenticationPolicy {
 }
 
 /** The caller that claims name. @throws Error when they name nobody */
-export function claimedPrincipal(
+function claimedPrincipal(
   policy: string,
   claims: Readonly<Record<string, unknown>>,
   useridField: string,

@@ -2,9 +2,9 @@
  * What changed in a list since a revision, from the list itself, page by page in the order of revisions. After each page the log is
  * read up to that moment, which tells what the page missed.
  */
-import { invalid } from "../errors.ts";
 import type { SortValue } from "../storage/filter.ts";
-import { type LogEntry, QueryTooCostly, type Storage, type StoredEntry } from "../storage/storage.ts";
+import type { LogEntry, Storage, StoredEntry } from "../storage/storage.ts";
+import { affordable } from "./affordable.ts";
 import type { WatchedChange } from "./operations.ts";
 import { tell, type Watching } from "./watching.ts";
 
@@ -79,19 +79,5 @@ async function* logged(storage: Storage, { list, position }: Watching, until: nu
   for await (const entry of storage.log({ after: position, resources: [list.resource], parent: list.parent })) {
     if (entry.position > until) return;
     if (entry.action !== "event") yield entry;
-  }
-}
-
-async function affordable<T>(query: () => Promise<T>): Promise<T> {
-  try {
-    return await query();
-  } catch (error) {
-    if (!(error instanceof QueryTooCostly)) throw error;
-    throw invalid({
-      location: "querystring",
-      name: null,
-      description: "The list is too long for this query: filter by fields that have an index",
-      code: "too-costly",
-    });
   }
 }

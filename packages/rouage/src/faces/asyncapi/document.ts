@@ -42,7 +42,7 @@ export function asyncapiDocument(publication: Publication): Readonly<Record<stri
 }
 
 /** A stream follows a list; where lists are not offered there is none, and one object alone is no list. */
-export function isFollowed({ options }: Resource): boolean {
+function isFollowed({ options }: Resource): boolean {
   return options.singleton !== true && options.disabled?.includes("list") !== true;
 }
 

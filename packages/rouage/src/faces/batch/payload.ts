@@ -29,7 +29,7 @@ export interface BatchLimits {
 }
 
 /** TRACE is taken as the protocol has it, and answered with 405 like anywhere else. */
-export const batchMethods: readonly string[] = [...["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "QUERY", "TRACE"]];
+const batchMethods: readonly string[] = [...["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "QUERY", "TRACE"]];
 
 /** @throws ServiceError `invalid-parameters` naming everything that is wrong, `body-too-large` */
 export function parseBatch(value: Json | undefined, limits: BatchLimits): BatchPayload {

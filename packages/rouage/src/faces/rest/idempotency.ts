@@ -180,4 +180,4 @@ export function keyOf(header: string): string {
   });
 }
 
-export const longestKey = 255;
+const longestKey = 255;

@@ -4,9 +4,9 @@ import type { PermissionReader } from "../../storage/permissions.ts";
 import { chain, type Maybe } from "../maybe.ts";
 
 /** Every caller, signed in or not. */
-export const everyonePrincipal = "system.Everyone";
+const everyonePrincipal = "system.Everyone";
 /** Every caller that is signed in. */
-export const authenticatedPrincipal = "system.Authenticated";
+const authenticatedPrincipal = "system.Authenticated";
 
 /** One caller during one operation; groups are looked up when an entry names one, and at most once. */
 export interface Caller {
