@@ -3,7 +3,7 @@ import type { StoredEntry } from "../storage.ts";
 import { type ChangeWriter, changeWriter } from "./changes.ts";
 import type { Database } from "./database.ts";
 import { permissionReader } from "./permission-reader.ts";
-import type { CachedPermissions, Getter, ReadCache } from "./read-cache.ts";
+import type { CachedPermissions, Getter, RememberedReads } from "./remembered-reads.ts";
 import type { SqliteResource } from "./resources.ts";
 import { one, storedObject } from "./rows.ts";
 
@@ -13,14 +13,14 @@ export interface Session {
   readonly permissions: CachedPermissions;
   /** One for each resource: the hottest path. */
   readonly gets: Map<string, Getter>;
-  /** Stands between the reads and the connection where nobody reads inside of a transaction. */
-  readonly cache: ReadCache | undefined;
+  /** Stands between the reads and the connection. */
+  readonly cache: RememberedReads | undefined;
 }
 
 export function openSession(
   database: Database,
   resources: ReadonlyMap<string, SqliteResource>,
-  cache?: ReadCache,
+  cache?: RememberedReads,
 ): Session {
   const changes = changeWriter(database, (name) => resourceIn(resources, name));
   const permissions = permissionReader(database);

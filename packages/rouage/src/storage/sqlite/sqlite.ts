@@ -15,6 +15,7 @@ import { migrate } from "./migrations.ts";
 import { groupsWithMembers, reachableObjects } from "./permission-reader.ts";
 import { countObjects, listEntries, scanEntries } from "./queries.ts";
 import { readCache } from "./read-cache.ts";
+import { rememberedReads } from "./remembered-reads.ts";
 import { defineResource, type SqliteResource } from "./resources.ts";
 import { one } from "./rows.ts";
 import { addResource, openSession, resourceIn, type Session } from "./session.ts";
@@ -102,7 +103,7 @@ export function sqliteStorage({
   });
   const checkpoints = checkpointer({ path, log }, group.pause);
   const transactions = transactionsOf({
-    open: () => openSession(relaxed(openDatabase(path)), resources),
+    open: () => openSession(relaxed(openDatabase(path)), resources, rememberedReads({ size: 2_000_000 })),
     group,
     settling: () => cache.replaced(),
     committed: written,
@@ -215,11 +216,16 @@ export function sqliteStorage({
       });
     },
 
-    async commit(requested, context = {}) {
-      checkChanges(requested);
-      open();
-      if (transactions.current() !== undefined) return transactions.commit(requested, context, clock.now());
-      return group.run(() => main.changes.write(requested, context, clock.now()), { repeatable: true });
+    // Without a promise of its own, as the hottest of the writes.
+    commit(requested, context = {}) {
+      try {
+        checkChanges(requested);
+        open();
+        if (transactions.current() !== undefined) return transactions.commit(requested, context, clock.now());
+        return group.run(() => main.changes.write(requested, context, clock.now()), { repeatable: true });
+      } catch (error) {
+        return Promise.reject(error);
+      }
     },
 
     async transaction(work) {

@@ -99,6 +99,8 @@ export function transactions({
     try {
       session ??= open();
       await begin(session);
+      // Nobody else writes until COMMIT.
+      session.cache?.clear();
       const started = performance.now();
       do {
         const next = queue.shift();
@@ -158,6 +160,7 @@ export function transactions({
           if (failure !== undefined || ended.outcome.status === "rejected") {
             together.drop();
             prepare("ROLLBACK TO entire").run();
+            session.cache?.clear();
           } else {
             together.end();
             wrote ||= own.wrote === true;
@@ -202,7 +205,7 @@ export function transactions({
 
 /** One step in a savepoint of its own. */
 function bracketed<T>(own: Own, work: (session: Session) => T): T {
-  const { database, changes } = own.session;
+  const { database, changes, cache } = own.session;
   const { connection, prepare } = database;
   // Where the backend took the transaction back, a savepoint would begin, and end, one of its own.
   assertSound(own);
@@ -215,6 +218,8 @@ function bracketed<T>(own: Own, work: (session: Session) => T): T {
     changes.together.forget();
     changes.together.keep();
     prepare("RELEASE step").run();
+    // Not all of its writes need be commits.
+    cache?.clear();
     return value;
   } catch (error) {
     if (isBackendError(error) || !connection.isTransaction) throw failed(own, error);
@@ -260,11 +265,12 @@ const part: PartBrackets<Own> = {
     own.session.changes.together.keep();
     own.session.database.prepare("RELEASE part").run();
   },
-  takeBack({ failure, session: { database, changes } }) {
+  takeBack({ failure, session: { database, changes, cache } }) {
     if (failure !== undefined) return;
     database.prepare("ROLLBACK TO part").run();
     database.prepare("RELEASE part").run();
     changes.together.takeBack();
+    cache?.clear();
   },
 };
 

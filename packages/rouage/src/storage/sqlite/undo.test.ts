@@ -31,6 +31,7 @@ const change: fc.Arbitrary<Change> = fc.oneof(
       key,
       expect,
       body: fc.constantFrom("{}", '{"code":1}', '{"code":2}'),
+      permissions: fc.constantFrom({}, { read: ["m"] }, { read: ["n"], write: ["m"] }),
     }),
   },
   {
@@ -57,7 +58,7 @@ const change: fc.Arbitrary<Change> = fc.oneof(
 type Step =
   | { readonly kind: "commit"; readonly changes: readonly Change[] }
   | { readonly kind: "part"; readonly steps: readonly Step[]; readonly fails: boolean }
-  | { readonly kind: "read"; readonly what: "timestamp" | "lists" | "list" };
+  | { readonly kind: "read"; readonly what: "timestamp" | "lists" | "list" | "objects" };
 
 const { steps } = fc.letrec<{ steps: readonly Step[] }>((tie) => ({
   steps: fc.array(
@@ -72,7 +73,7 @@ const { steps } = fc.letrec<{ steps: readonly Step[] }>((tie) => ({
       },
       fc.record({
         kind: fc.constant("read" as const),
-        what: fc.constantFrom("timestamp" as const, "lists" as const, "list" as const),
+        what: fc.constantFrom("timestamp" as const, "lists" as const, "list" as const, "objects" as const),
       }),
       fc.record({ kind: fc.constant("part" as const), steps: tie("steps"), fails: fc.boolean() }),
     ),
@@ -102,6 +103,7 @@ async function follow(storage: Storage, steps: readonly Step[], said: unknown[])
     } else if (step.what === "timestamp") {
       said.push(await storage.timestamp({ resource: "things", parent: "" }));
     } else if (step.what === "lists") said.push(await stateOf(storage));
+    else if (step.what === "objects") said.push(await objectsOf(storage));
     else said.push(await storage.list({ resource: "things", parent: "" }, everything));
   }
 }
@@ -113,6 +115,19 @@ async function attempt(storage: Storage, steps: readonly Step[], fails: boolean,
 
 function onlyFailed(error: unknown): void {
   if (!(error instanceof Fails)) throw error;
+}
+
+/** All that is asked for by name: what is remembered. */
+async function objectsOf(storage: Storage): Promise<unknown> {
+  const found: unknown[] = [];
+  for (const resource of ["things", "boxes"])
+    for (const parent of ["", "boxes/a"])
+      for (const id of ["a", "b", "c"]) {
+        const key = { resource, parent, id };
+        found.push(await storage.get(key), await storage.permissions.of(key));
+      }
+  for (const member of ["m", "n"]) found.push([...(await storage.permissions.groupsOf(member))].sort());
+  return found;
 }
 
 async function stateOf(storage: Storage): Promise<unknown> {
@@ -127,7 +142,7 @@ async function endOf(storage: Storage, transactions: readonly { steps: readonly 
   const log = await Array.fromAsync(storage.log());
   const entries = log.map(({ resource, parent, id, action, revision }) => ({ resource, parent, id, action, revision }));
   const things = await storage.list({ resource: "things", parent: "" }, everything);
-  return { said, lists: await stateOf(storage), entries, things };
+  return { said, lists: await stateOf(storage), objects: await objectsOf(storage), entries, things };
 }
 
 test("any transactions, with conflicts, parts that are taken back and reads between, end as in memory", async () => {
@@ -155,14 +170,31 @@ test("any transactions, with conflicts, parts that are taken back and reads betw
   }
 });
 
-test("what a commit removes does not meet its own requirement, and comes back when that fails", async () => {
+async function inStore(run: (storage: Storage) => Promise<void>): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), "rouage-undo-"));
   const storage = sqliteStorage({ path: join(folder, "store.db"), clock: manualClock(1_000), log: silentLogger });
-  const a = { resource: "boxes", parent: "", id: "a" };
   try {
     await storage.define(definitions);
+    await run(storage);
+  } finally {
+    await storage.close();
+    await rm(folder, { recursive: true });
+  }
+}
+
+const a = { resource: "boxes", parent: "", id: "a" };
+const puts = (body: string, names: readonly string[], expect: "any" | "absent" = "any"): Change => ({
+  kind: "put",
+  key: a,
+  body,
+  expect: { kind: expect },
+  permissions: { read: names },
+});
+
+test("what a commit removes does not meet its own requirement, and comes back when that fails", () =>
+  inStore(async (storage) => {
     await storage.transaction(async () => {
-      await storage.commit([{ kind: "put", key: a, body: "{}", expect: { kind: "any" } }]);
+      await storage.commit([puts("{}", [])]);
       await assert.rejects(
         storage.commit([
           { kind: "delete", key: a, expect: { kind: "any" } },
@@ -170,10 +202,39 @@ test("what a commit removes does not meet its own requirement, and comes back wh
         ]),
         CommitConflict,
       );
+      assert.equal((await storage.get(a))?.kind, "object");
     });
     assert.equal((await storage.get(a))?.kind, "object");
-  } finally {
-    await storage.close();
-    await rm(folder, { recursive: true });
-  }
-});
+  }));
+
+test("what was read of a part that is taken back is forgotten with it, and so is that of a step and of a transaction", () =>
+  inStore(async (storage) => {
+    const seen = async () => {
+      const found = await storage.get(a);
+      const { read } = await storage.permissions.of(a);
+      const groups = [...(await storage.permissions.groupsOf("m"))];
+      return [found?.kind === "object" ? found.body : undefined, read, groups];
+    };
+    const old = ['{"n":1}', ["old"], ["g"]];
+    await storage.commit([puts('{"n":1}', ["old"]), { kind: "members", group: "g", members: ["m"] }]);
+    const changed: readonly Change[] = [puts('{"n":2}', ["new"]), { kind: "members", group: "g", members: [] }];
+    const change = async () => {
+      await storage.commit(changed);
+      assert.deepEqual(await seen(), ['{"n":2}', ["new"], []]);
+      throw new Fails();
+    };
+    await storage.transaction(async () => {
+      assert.deepEqual(await seen(), old);
+      await assert.rejects(storage.transaction(change), Fails);
+      assert.deepEqual(await seen(), old);
+      await assert.rejects(storage.commit([...changed, puts("{}", [], "absent")]), CommitConflict);
+      assert.deepEqual(await seen(), old);
+    });
+    const outcomes = await Promise.allSettled([storage.transaction(change), storage.transaction(seen)]);
+    assert.deepEqual(outcomes[1], { status: "fulfilled", value: old });
+    await storage.transaction(async () => {
+      assert.deepEqual(await seen(), old);
+      await storage.flush();
+      assert.deepEqual(await seen(), [undefined, undefined, []]);
+    });
+  }));
