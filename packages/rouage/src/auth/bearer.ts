@@ -1,5 +1,6 @@
 /** The bearer policy (RFC 6750): `Authorization: Bearer <access token>`, verified locally, with a hook for revocation. */
 import type { Principal } from "../principal.ts";
+import { boundedCache } from "./bounded-cache.ts";
 import type { AuthenticationPolicy } from "./policy.ts";
 import { authorizationToken } from "./token-header.ts";
 import { invalidToken, type TokenVerifier, type VerifiedToken } from "./tokens.ts";
@@ -13,6 +14,9 @@ export interface BearerOptions {
 }
 
 export function bearer({ verifier, realm, revoked = () => false }: BearerOptions): AuthenticationPolicy {
+  /** Of headers whose tokens were verified lately: looking at each character of a token takes longer than finding it again. */
+  const tokens = boundedCache<string>(1_000);
+
   function admit({ claims, principal }: VerifiedToken): Principal {
     if (revoked(claims)) throw invalidToken(new Error("the token is revoked"));
     return principal;
@@ -24,10 +28,13 @@ export function bearer({ verifier, realm, revoked = () => false }: BearerOptions
     authenticate(request) {
       const header = request.header("authorization");
       if (header === undefined) return undefined;
-      const token = parseBearer(header);
+      const known = tokens.get(header);
+      const token = known ?? parseBearer(header);
       if (token === undefined) return undefined;
       const verified = verifier.verify(token);
-      return verified instanceof Promise ? verified.then(admit) : admit(verified);
+      if (verified instanceof Promise) return verified.then(admit);
+      if (known === undefined) tokens.set(header, token);
+      return admit(verified);
     },
   };
 }

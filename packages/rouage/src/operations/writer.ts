@@ -55,7 +55,7 @@ export interface Writer {
   ): Promise<readonly ChangeResult[]>;
   /** Runs the hook once the write is durable. */
   after(context: OperationContext, write: FinishedWrite<Fields>): Promise<void>;
-  before(context: OperationContext, write: Omit<PendingWrite<Fields>, "also" | "setPermissions">): Promise<Hooked>;
+  before(context: OperationContext, write: Omit<PendingWrite<Fields>, "also" | "setPermissions">): Maybe<Hooked>;
   /** The same ahead of a deletion, with what belongs to every deletion. */
   beforeDelete(context: OperationContext, key: ObjectKey, live: StoredObject): Promise<Hooked>;
 }
@@ -126,7 +126,7 @@ export function writerOf(plan: Plan, visibility: Visibility, input: Input): Writ
     },
 
     async put(context, { action, key, live, prepared, revision, entries, skipUnchanged }) {
-      const hooked = await writer.before(context, {
+      const hooking = writer.before(context, {
         action,
         id: key.id,
         parent: key.parent,
@@ -134,6 +134,7 @@ export function writerOf(plan: Plan, visibility: Visibility, input: Input): Writ
         next: prepared.next,
         ...(entries === undefined ? {} : { permissions: { previous: entries.previous, next: entries.next } }),
       });
+      const hooked = hooking instanceof Promise ? await hooking : hooking;
       const { replacement, changes } = hooked;
       const { body, next } = replacement === undefined ? prepared : input.accept(replacement, prepared.next, key.id);
       const permissions = hooked.entries ?? entries?.next;
@@ -174,7 +175,7 @@ export function writerOf(plan: Plan, visibility: Visibility, input: Input): Writ
       return { object: result.object, created: result.kind === "created", entries: permissions };
     },
 
-    async commit(context, changes, writes) {
+    commit(context, changes, writes) {
       const { stored } = plan.hooks;
       if (stored === undefined) return storage.commit(changes, commitContext(context));
       return storage.transaction(async () => {
@@ -187,22 +188,9 @@ export function writerOf(plan: Plan, visibility: Visibility, input: Input): Writ
       });
     },
 
-    async before(context, write) {
+    before(context, write) {
       const { before } = plan.hooks;
-      if (before === undefined) return nothing;
-      const changes: Change[] = [];
-      let entries: Permissions | undefined;
-      const pending: PendingWrite<Fields> = {
-        ...write,
-        also: (change) => void changes.push(change),
-        setPermissions(permissions) {
-          if (plan.sharing === undefined) throw new Error(`resource ${plan.name} is not shared`);
-          entries = normalized(Object.entries(permissions));
-        },
-      };
-      const hooked = before(pending, context);
-      const replacement = await (hooked instanceof Promise ? whileWanted(hooked, context) : hooked);
-      return { replacement: replacement ?? undefined, entries, changes };
+      return before === undefined ? nothing : hookedBy(before, context, write);
     },
 
     async beforeDelete(context, key, live) {
@@ -230,6 +218,26 @@ export function writerOf(plan: Plan, visibility: Visibility, input: Input): Writ
       });
     },
   };
+
+  async function hookedBy(
+    before: NonNullable<Plan["hooks"]["before"]>,
+    context: OperationContext,
+    write: Omit<PendingWrite<Fields>, "also" | "setPermissions">,
+  ): Promise<Hooked> {
+    const changes: Change[] = [];
+    let entries: Permissions | undefined;
+    const pending: PendingWrite<Fields> = {
+      ...write,
+      also: (change) => void changes.push(change),
+      setPermissions(permissions) {
+        if (plan.sharing === undefined) throw new Error(`resource ${plan.name} is not shared`);
+        entries = normalized(Object.entries(permissions));
+      },
+    };
+    const hooked = before(pending, context);
+    const replacement = await (hooked instanceof Promise ? whileWanted(hooked, context) : hooked);
+    return { replacement: replacement ?? undefined, entries, changes };
+  }
 
   /** Of a creation below a parent: so that no order of it and of the parent's deletion leaves an object without one. */
   function requirements(list: ListKey): readonly Change[] {

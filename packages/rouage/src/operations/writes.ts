@@ -3,13 +3,20 @@ import { invalid, type ServiceError } from "../errors.ts";
 import type { Principal } from "../principal.ts";
 import { isSame } from "../schema/fields.ts";
 import type { Fields } from "../schema/shape.ts";
-import { type ListKey, type ObjectKey, renderTombstone, type StoredObject } from "../storage/storage.ts";
+import {
+  type ListKey,
+  type ObjectKey,
+  type Permissions,
+  renderTombstone,
+  type StoredObject,
+} from "../storage/storage.ts";
 import { refusal } from "./access.ts";
 import type { Cascade } from "./cascade.ts";
 import type { OperationContext } from "./context.ts";
 import type { Decision } from "./guard.ts";
 import type { Input, Prepared } from "./input.ts";
 import { assertParent, idOf, invalidId, type Locate, notFound } from "./locate.ts";
+import { chain, type Maybe } from "./maybe.ts";
 import type { ResourceOperations, WriteResult } from "./operations.ts";
 import { applyPatch } from "./patch.ts";
 import { objectOf, type Plan, subjectOf } from "./plan.ts";
@@ -51,11 +58,11 @@ export function writesOf(parts: WriteParts): Pick<ResourceOperations, "create" |
     if (!(await isAllowed(principal, action, key, live))) throw refusal(principal);
   }
 
-  async function mayTryToCreate({ principal }: OperationContext, list: ListKey): Promise<Decision> {
-    const decision = await guard.onCreation(principal, list);
-    if (decision === false) throw refusal(principal);
-    await assertParent(plan, list);
-    return decision;
+  function mayTryToCreate({ principal }: OperationContext, list: ListKey): Maybe<Decision> {
+    return chain(guard.onCreation(principal, list), (decision) => {
+      if (decision === false) throw refusal(principal);
+      return chain(assertParent(plan, list), () => decision);
+    });
   }
 
   /** Rules on objects look at the new one, and so only when it is valid. */
@@ -78,31 +85,40 @@ export function writesOf(parts: WriteParts): Pick<ResourceOperations, "create" |
     if ((await guard.onObject(action, principal, key)) === false) throw refusal(principal);
   }
 
-  async function resultOf(
+  function resultOf(
     { principal }: OperationContext,
     kind: WriteResult["kind"],
     key: ObjectKey,
     { object, entries }: Omit<Put, "created">,
-  ): Promise<WriteResult> {
+  ): Maybe<WriteResult> {
     const result = { kind, id: object.id, revision: object.revision, json: visibility.render(object, principal) };
-    if (entries === undefined) return result;
+    return entries === undefined ? result : withEntries(result, principal, key, object, entries);
+  }
+
+  async function withEntries(
+    result: WriteResult,
+    principal: Principal,
+    key: ObjectKey,
+    object: StoredObject,
+    entries: Permissions,
+  ): Promise<WriteResult> {
     // Entries are shown to whoever may effectively write the object, and to whoever has just made it: they are what was asked for.
     const isWriter =
-      kind === "created" ||
+      result.kind === "created" ||
       (await isAllowed(principal, "replace", key, object)) ||
       (await isAllowed(principal, "patch", key, object));
     return { ...result, permissions: isWriter ? entries : {} };
   }
 
-  async function finish(
+  function finish(
     context: OperationContext,
     action: "create" | "replace" | "patch",
     parent: string,
     live: StoredObject | undefined,
     object: StoredObject,
-  ): Promise<void> {
+  ): Maybe<void> {
     if (plan.hooks.after === undefined) return;
-    await writer.after(context, {
+    return writer.after(context, {
       action,
       id: object.id,
       parent,
@@ -114,11 +130,13 @@ export function writesOf(parts: WriteParts): Pick<ResourceOperations, "create" |
   return {
     async create(context, target, request) {
       const { principal } = context;
-      const list = await locate(context, target);
+      const located = locate(context, target);
+      const list = located instanceof Promise ? await located : located;
       const posted = input.split(request.data === undefined ? {} : request.data);
       const isNamed = posted.id !== undefined;
       const asked = plan.id.isValid(posted.id) ? posted.id : "";
-      if ((await guard.onCreation(principal, list)) === false)
+      const allowed = guard.onCreation(principal, list);
+      if ((allowed instanceof Promise ? await allowed : allowed) === false)
         if (!isNamed || (await guard.onObject("get", principal, { ...list, id: asked })) === false)
           throw refusal(principal);
       if (isNamed && asked === "") throw invalidId();
@@ -133,17 +151,15 @@ export function writesOf(parts: WriteParts): Pick<ResourceOperations, "create" |
           await writer.assertPreconditions(context, list, live, request);
           return { kind: "unchanged", live, object: live, entries: await entryWriter.of(key, true) } as const;
         }
-        const decision = await mayTryToCreate(context, list);
+        const deciding = mayTryToCreate(context, list);
+        const decision = deciding instanceof Promise ? await deciding : deciding;
         // Without an id there is no object a revision could belong to, and the list always exists.
         if (isNamed) await writer.assertPreconditions(context, list, undefined, request);
         else if (typeof request.ifMatch === "number")
           throw preconditionFailed(await storage.timestamp(list, plan.readOnly));
-        const entries = entryWriter.meet(
-          { id, principal },
-          await entryWriter.of(key, false),
-          request.permissions,
-          "replace",
-        );
+        const written = entryWriter.of(key, false);
+        const previous = written instanceof Promise ? await written : written;
+        const entries = entryWriter.meet({ id, principal }, previous, request.permissions, "replace");
         const prepared = input.prepare(posted.fields, {
           principal,
           id,
@@ -159,8 +175,11 @@ export function writesOf(parts: WriteParts): Pick<ResourceOperations, "create" |
       // The queue is for meetings; an id made here meets nobody.
       const { kind, live, object, entries } = await (isNamed
         ? writer.run(context, key, attempt)
-        : writer.once(context, list, (live, attempts) => attempt(live, attempts)));
-      if (kind === "created") await finish(context, "create", list.parent, live, object);
+        : writer.once(context, list, attempt));
+      if (kind === "created") {
+        const finishing = finish(context, "create", list.parent, live, object);
+        if (finishing instanceof Promise) await finishing;
+      }
       return resultOf(context, kind, key, { object, entries });
     },
 

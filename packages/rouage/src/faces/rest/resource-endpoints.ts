@@ -2,6 +2,7 @@
 import { invalid } from "../../errors.ts";
 import type { Json } from "../../json.ts";
 import { decide, refusal } from "../../operations/access.ts";
+import type { OperationContext } from "../../operations/context.ts";
 import type {
   DeleteListResult,
   GetResult,
@@ -50,6 +51,9 @@ export function resourceEndpoints(
   const singleton = options.singleton === true;
   const { sharing } = options;
   const enveloped = envelopeWriter();
+  // Only hooks are code of users in a create: where there are none, the context that may be copied is not made.
+  const contextOfCreate: (exchange: Exchange) => OperationContext =
+    options.hooks === undefined ? (exchange) => exchange : (exchange) => exchange.context();
   const reader = envelopeReader(sharing !== undefined && (sharing === true || sharing.settable !== false));
 
   /** Revisions of a list may be ahead of a clock that was set back: clients may ask about them all the same. */
@@ -272,11 +276,8 @@ export function resourceEndpoints(
     async create(exchange, params) {
       const conditions = preconditionsOf(exchange.request);
       const envelope = reader.envelope(await read(exchange, [jsonType], ["create"]));
-      const result = await operations.create(exchange.context(), { params }, { ...conditions, ...envelope });
-      return writeAnswer(
-        result,
-        result.kind === "created" ? `${exchange.path}/${encodeURIComponent(result.id)}` : undefined,
-      );
+      const result = await operations.create(contextOfCreate(exchange), { params }, { ...conditions, ...envelope });
+      return writeAnswer(result, result.kind === "created" ? `${exchange.path}/${asSegment(result.id)}` : undefined);
     },
 
     async replace(exchange, params) {
@@ -390,4 +391,9 @@ function nextPageOf(exchange: Exchange, settings: Settings, limit: number, token
   const kept = exchange.search.split("&").filter((pair) => pair !== "" && !/^(_limit|_token)(=|$)/.test(pair));
   const origin = settings.public_origin ?? exchange.request.origin;
   return `${origin}${exchange.path}?${[...kept, `_limit=${limit}`, ...(token === undefined ? [] : [`_token=${token}`])].join("&")}`;
+}
+
+/** Most ids are the same in a URL. */
+function asSegment(id: string): string {
+  return /^[\w.~-]*$/.test(id) ? id : encodeURIComponent(id);
 }
