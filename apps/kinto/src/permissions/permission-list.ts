@@ -34,6 +34,7 @@ export async function* permissionEntries(
   const atRoot = grantedTo(root, principals);
   if (atRoot.length > 0 && isWanted("root")) yield { uri: "/", resource_name: "root", permissions: [...atRoot] };
 
+  const entryOf = entryMaker();
   const fromSettings = settingsPermissions(granted, principals);
   const pending = new Map<string, { readonly key: ObjectKey; readonly permissions: readonly string[] }>();
   for (const [resource, permissions] of fromSettings) {
@@ -63,21 +64,56 @@ const implied: ReadonlyMap<string, Readonly<Record<string, readonly string[]>>> 
   ["account", { write: ["write", "read"] }],
 ]);
 
-function entryOf(key: ObjectKey, own: readonly string[]): JsonObject {
-  const { resource, parent, id } = key;
+/**
+ * Entries come in the order of their lists, and most of a list are given alike: what they share is made when it changes. Who gets entries
+ * changes nothing in them.
+ */
+function entryMaker(): (key: ObjectKey, own: readonly string[]) => JsonObject {
+  let above = aboveOf("");
+  let given: Given = { resource: "", own: [], all: [] };
+
+  return ({ resource, parent, id }, own) => {
+    if (above.parent !== parent) above = aboveOf(parent);
+    if (given.resource !== resource || !areSame(given.own, own))
+      given = { resource, own, all: impliedBy(resource, own) };
+    return {
+      uri: `${above.uri}/${resource}s/${id}`,
+      resource_name: resource,
+      permissions: given.all,
+      id,
+      ...above.ids,
+      [`${resource}_id`]: id,
+    };
+  };
+}
+
+interface Given {
+  readonly resource: string;
+  readonly own: readonly string[];
+  readonly all: readonly string[];
+}
+
+function areSame(a: readonly string[], b: readonly string[]): boolean {
+  return a.length === b.length && a.every((permission, at) => permission === b[at]);
+}
+
+function impliedBy(resource: string, own: readonly string[]): readonly string[] {
   const all = new Set<string>();
   for (const permission of own) for (const each of implied.get(resource)?.[permission] ?? [permission]) all.add(each);
-  const entry: Record<string, Json> = { uri: "", resource_name: resource, permissions: [...all], id };
+  return [...all];
+}
+
+/** Address and ids of what is above the objects of a list. */
+function aboveOf(parent: string) {
+  const ids: Record<string, Json> = {};
   let uri = "";
   const segments = parent === "" ? [] : parent.split("/");
   for (let at = 0; at + 1 < segments.length; at += 2) {
     const [name = "", ancestor = ""] = segments.slice(at, at + 2);
-    entry[`${name}_id`] = ancestor;
+    ids[`${name}_id`] = ancestor;
     uri += `/${name}s/${ancestor}`;
   }
-  entry[`${resource}_id`] = id;
-  entry.uri = `${uri}/${resource}s/${id}`;
-  return entry;
+  return { parent, ids, uri };
 }
 
 function nameOf({ resource, parent, id }: ObjectKey): string {
