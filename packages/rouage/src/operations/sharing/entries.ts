@@ -10,7 +10,7 @@ export const mostPrincipals = 5000;
 export const longestPrincipal = 1024;
 
 /**
- * How what was sent meets what is stored. `replace`: permissions not named are emptied; `merge`: they stay, and null says nothing;
+ * How what was sent meets what is stored. `replace`: permissions not named are emptied, but where none is named they stay; `merge`: they stay, and null says nothing;
  * `merge-patch`: they stay, and null empties.
  */
 export type Meeting = "replace" | "merge" | "merge-patch";
@@ -23,7 +23,9 @@ export function receiveEntries(
   if (sent === undefined) return { next: previous, violations: [] };
   if (!isPlainObject(sent)) return { next: previous, violations: [wrong("", "Must be an object", "type")] };
   const violations: Violation[] = [];
-  const next = new Map<string, readonly string[]>(meeting === "replace" ? [] : Object.entries(previous));
+  const isNothing = Object.values(sent).every((value) => value === null);
+  const isAnew = meeting === "replace" && !isNothing;
+  const next = new Map<string, readonly string[]>(isAnew ? [] : Object.entries(previous));
   for (const permission of Object.keys(sent)) {
     // A hostile body may have a hundred thousand of them.
     if (violations.length >= mostViolations) break;

@@ -45,6 +45,19 @@ for (const kind of storages) {
       assert.ok(changed.revision > kept.revision, "a change of permissions alone is a write");
     });
 
+    test("PUT with permissions that name none leaves them; an empty list empties them all", async (context) => {
+      const { operations, as } = await benchOn(kind, context, tree.all);
+      const one = operations(bucket);
+      const permissions = { read: ["account:bob"], "group:create": ["account:eve"] };
+      await one.replace(as(ann), at.bucket, { data: { n: 1 }, permissions });
+      for (const none of [{}, { read: null }]) {
+        const kept = await one.replace(as(ann), at.bucket, { data: { n: 2 }, permissions: none });
+        assert.deepEqual(kept.permissions, { ...permissions, write: ["account:ann"] });
+      }
+      const emptied = await one.replace(as(ann), at.bucket, { data: { n: 2 }, permissions: { read: [] } });
+      assert.deepEqual(emptied.permissions, { write: ["account:ann"] });
+    });
+
     test("PATCH replaces the permissions it names; null says nothing in a merge and empties in a merge patch", async (context) => {
       const { operations, as } = await benchOn(kind, context, tree.all);
       const one = operations(bucket);
