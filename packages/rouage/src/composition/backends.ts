@@ -22,10 +22,10 @@ export interface Backends {
 /** @throws Error when one cannot be opened, with nothing left open */
 export async function openBackends(
   settings: Settings,
-  parts: { readonly clock: Clock; readonly log: Logger; readonly metrics: Metrics },
+  parts: { readonly clock: Clock; readonly log: Logger; readonly metrics: Metrics; readonly name: string },
   given: Pick<StartOptions, "storage" | "cache">,
 ): Promise<Backends> {
-  const { clock, log, metrics } = parts;
+  const { clock, log, metrics, name } = parts;
   const owned: { close(): Promise<void> }[] = [];
   const own = <B extends { close(): Promise<void> }>(backend: B): B => {
     owned.push(backend);
@@ -37,7 +37,8 @@ export async function openBackends(
   try {
     const cache = given.cache ?? own(await openCache(settings.cache, { clock, metrics }));
     const queryBudgetMs = settings.storage_query_budget_ms;
-    const storage = given.storage ?? own(await openStorage(settings.storage, { clock, log, metrics, queryBudgetMs }));
+    const storage =
+      given.storage ?? own(await openStorage(settings.storage, { clock, log, metrics, queryBudgetMs, name }));
     if (!settings.metrics_enabled) return { storage, cache, close };
     return { storage: measuredStorage(storage, metrics), cache: measuredCache(cache, metrics), close };
   } catch (error) {

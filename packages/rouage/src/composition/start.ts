@@ -43,7 +43,7 @@ export async function startService(declaration: ServiceDeclaration, options: Sta
   const log = options.log ?? jsonLogger({ name, level: settings.log_level, redact: settings.log_redact, clock });
   const metrics = options.metrics ?? (settings.metrics_enabled ? createMetrics({ service: name }) : noMetrics);
   const stopping = new AbortController();
-  const backends = await openBackends(settings, { clock, log, metrics }, options);
+  const backends = await openBackends(settings, { clock, log, metrics, name }, options);
   const monitor = monitorProcess();
   const release = async (): Promise<void> => {
     await backends.close();

@@ -12,18 +12,26 @@ export interface OpenStorageOptions {
   readonly metrics?: Metrics;
   /** Longest that one list or count may hold up other requests, in milliseconds; 0: as long as it likes. Default: the storage's own. */
   readonly queryBudgetMs?: number;
+  /** Of the service: default of `?schema=` where several services share a database. */
+  readonly name?: string;
 }
 
 type StorageParts = Omit<OpenStorageOptions, "log"> & { readonly log: Logger };
+
+const postgres = async (location: string, options: StorageParts): Promise<Storage> =>
+  (await import("./postgres/postgres.ts")).postgresStorage({ url: `postgres://${location}`, ...options });
 
 const schemes: Readonly<Record<string, (location: string, options: StorageParts) => Storage | Promise<Storage>>> = {
   memory: async (_location, options) => (await import("./memory.ts")).memoryStorage(options),
   sqlite: async (location, options) =>
     (await import("./sqlite/sqlite.ts")).sqliteStorage({ path: location, ...options }),
+  postgres,
+  postgresql: postgres,
 };
 
 /**
- * `memory:` keeps everything in this process; `sqlite:PATH` in a file, relative to the working directory, made when absent.
+ * `memory:` keeps everything in this process; `sqlite:PATH` in a file, relative to the working directory, made when absent;
+ * `postgres://…` in a schema of a database, made when absent, see docs/storage.md.
  * @throws Error naming the accepted forms when the URL is none of them
  */
 export async function openStorage(url: string, options: OpenStorageOptions): Promise<Storage> {
@@ -32,7 +40,9 @@ export async function openStorage(url: string, options: OpenStorageOptions): Pro
   const location = url.slice(colon + 1).replace(/^\/\//, "");
   const open = Object.hasOwn(schemes, scheme) ? schemes[scheme] : undefined;
   if (open === undefined || (scheme === "memory") !== (location === "")) {
-    throw new Error(`not a storage URL: ${JSON.stringify(redact(url))}; expected "memory:" or "sqlite:PATH"`);
+    throw new Error(
+      `not a storage URL: ${JSON.stringify(redact(url))}; expected "memory:", "sqlite:PATH" or "postgres://…"`,
+    );
   }
   return open(location, { ...options, log: options.log ?? silentLogger });
 }

@@ -1,0 +1,47 @@
+/** What errors of the driver and of the server mean. */
+import { ServiceError } from "../../errors.ts";
+import { CommitConflict, QueryTooCostly } from "../storage.ts";
+
+/** The connection is of no use any more, or was never made. What was under way on it may or may not have happened. */
+export class ConnectionLost extends Error {
+  override readonly name = "ConnectionLost";
+}
+
+/** SQLSTATE of what the server refused; undefined where it said nothing. */
+export function sqlState(error: unknown): string | undefined {
+  const code: unknown = error instanceof Error && "code" in error ? error.code : undefined;
+  return typeof code === "string" && /^[0-9A-Z]{5}$/.test(code) && error instanceof Error && "severity" in error
+    ? code
+    : undefined;
+}
+
+/** Cancelled by `statement_timeout`. */
+export const cancelled = "57014";
+
+/** The server took the transaction back because of another one: the same again may succeed. */
+export function isTransient(error: unknown): boolean {
+  const state = sqlState(error);
+  return state === "40001" || state === "40P01";
+}
+
+/** True for what the backend said, or left unsaid; false for conflicts and for what the caller did wrong. */
+export function isBackendError(error: unknown): boolean {
+  return error instanceof ConnectionLost || sqlState(error) !== undefined;
+}
+
+/** The error as callers of a storage see it. */
+export function translated(error: unknown): unknown {
+  if (error instanceof CommitConflict || error instanceof QueryTooCostly || ServiceError.is(error)) return error;
+  if (error instanceof ConnectionLost) return unavailable(error);
+  const state = sqlState(error);
+  if (state === undefined) return error;
+  // What was sent is more than the server can keep: nesting beyond its stack, a key beyond a page of an index.
+  if (state.startsWith("22") || state.startsWith("54")) {
+    return new ServiceError("invalid-parameters", { message: "The object cannot be stored", cause: error });
+  }
+  return unavailable(error);
+}
+
+export function unavailable(cause: unknown): ServiceError {
+  return ServiceError.is(cause) && cause.code === "unavailable" ? cause : new ServiceError("unavailable", { cause });
+}

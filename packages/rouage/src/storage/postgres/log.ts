@@ -1,0 +1,117 @@
+/** Reads the log in bounded batches; never holds a transaction between two of them. */
+import type { Notifier } from "../notifier.ts";
+import type { LogEntry, LogQuery } from "../storage.ts";
+import type { Connection, Row } from "./connection.ts";
+import { binding } from "./fields.ts";
+import { bindable } from "./text.ts";
+
+type Run = Pick<Connection, "run">;
+
+export interface LogReaderOptions {
+  readonly read: <T>(work: (connection: Run) => Promise<T>) => Promise<T>;
+  readonly news: Notifier;
+  readonly closed: () => boolean;
+  /** How long a follower waits for news before it looks for itself. */
+  readonly pollMs: () => number;
+}
+
+/** Rows looked at in one go where no index leads to those asked for. */
+const window = 5_000;
+const largestBatch = 256;
+/** Bytes of bodies that a reader should hold at once. */
+const longestBatch = 1_000_000;
+const columns =
+  "position, time, resource, parent, id, action, revision, type, body, principal, request_id, traceparent";
+
+export async function* readLog(
+  query: LogQuery,
+  { read, news, closed, pollMs }: LogReaderOptions,
+): AsyncIterable<LogEntry> {
+  const { after = 0, follow = false, reverse = false, signal } = query;
+  if (follow && reverse) throw new TypeError("a log cannot be followed in reverse");
+  const ended = () => closed() || signal?.aborted === true;
+  const leaving = new AbortController();
+  const until = signal === undefined ? leaving.signal : AbortSignal.any([signal, leaving.signal]);
+  /** Begins before the log is looked at: what is committed meanwhile ends it. */
+  let waiting: Promise<void> | undefined;
+  const isIndexed = query.resources !== undefined && query.parent !== undefined;
+  // Everything up to `low` and from `high` on is done.
+  let low = Math.max(Math.trunc(after), 0);
+  let high = Number.MAX_SAFE_INTEGER;
+  try {
+    while (!ended()) {
+      if (follow) {
+        waiting ??= news.wait(until, pollMs()).finally(() => {
+          waiting = undefined;
+        });
+      }
+      const last = await read(newest);
+      if (reverse) high = Math.min(high, last + 1);
+      const top = reverse ? high - 1 : isIndexed ? last : Math.min(last, low + window);
+      const bottom = reverse && !isIndexed ? Math.max(low, top - window) : low;
+      if (top > bottom) {
+        const { entries, cut } = await read((connection) => readBatch(connection, query, bottom, top));
+        for (const entry of entries) {
+          if (ended()) return;
+          yield entry;
+        }
+        const final = entries[entries.length - 1]?.position;
+        if (reverse) high = cut && final !== undefined ? final : bottom + 1;
+        else low = cut && final !== undefined ? final : top;
+      } else {
+        if (!follow) return;
+        await waiting;
+      }
+    }
+  } catch (error) {
+    // A reader that is told to end, or whose storage closes, ends without an error.
+    if (!ended()) throw error;
+  } finally {
+    leaving.abort();
+  }
+}
+
+/** Position of the newest entry, 0 when there is none. */
+export async function newest({ run }: Run): Promise<number> {
+  const { rows } = await run({ text: "SELECT coalesce(max(position), 0) FROM log", prepared: true });
+  return Number(rows[0]?.[0]);
+}
+
+async function readBatch({ run }: Run, { resources, parent, id, reverse }: LogQuery, bottom: number, top: number) {
+  const { bind, values } = binding();
+  const conditions = [`position > ${bind(bottom)}`, `position <= ${bind(top)}`];
+  if (resources !== undefined) conditions.push(`resource = ANY (${bind(resources)}::text[])`);
+  if (parent !== undefined) conditions.push(`parent = ${bind(bindable(parent))}`);
+  if (id !== undefined) conditions.push(`id = ${bind(bindable(id))}`);
+  const batch = `SELECT ${columns} FROM log WHERE ${conditions.join(" AND ")} ORDER BY position${reverse === true ? " DESC" : ""} LIMIT ${largestBatch}`;
+  const length = "coalesce(octet_length(body), 0)";
+  const { rows } = await run({
+    text: `SELECT ${columns}, found FROM (
+      SELECT *, count(*) OVER () AS found,
+        sum(${length}) OVER (ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) - ${length} AS before
+      FROM (${batch}) AS batch
+    ) AS measured WHERE before <= ${bind(longestBatch)}`,
+    values,
+    prepared: true,
+  });
+  const found = Number(rows[0]?.[12] ?? 0);
+  return { entries: rows.map(logEntry), cut: rows.length < found || found === largestBatch };
+}
+
+function logEntry(row: Row): LogEntry {
+  const [position, time, resource, parent, id, action, revision, type, body, principal, requestId, traceparent] = row;
+  return {
+    position: position as number,
+    time: time as number,
+    resource: resource as string,
+    parent: parent as string,
+    id: id as string,
+    action: action as LogEntry["action"],
+    revision: revision as number,
+    ...(type === null ? {} : { type: type as string }),
+    ...(body === null ? {} : { body: body as string }),
+    ...(principal === null ? {} : { principal: principal as string }),
+    ...(requestId === null ? {} : { requestId: requestId as string }),
+    ...(traceparent === null ? {} : { traceparent: traceparent as string }),
+  };
+}
