@@ -4,6 +4,8 @@
  */
 import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { findPostgres } from "../packages/rouage/src/storage/postgres/test-server.ts";
 
 const chromium = process.env.CHROMIUM_PATH ?? "/usr/bin/chromium";
 
@@ -20,6 +22,34 @@ if (existsSync(chromium)) {
   process.stdout.write(`chromium: ${run(chromium, ["--version"]).trim()}\n`);
 } else {
   fail("chromium is missing. Install it (Debian: apt-get install chromium), or name another one in CHROMIUM_PATH");
+}
+
+if (process.env.ROUAGE_TEST_POSTGRES !== undefined) {
+  process.stdout.write("postgresql: the server that ROUAGE_TEST_POSTGRES names\n");
+} else {
+  if (findPostgres() === undefined && process.getuid?.() === 0 && existsSync("/usr/bin/apt-get")) {
+    process.stdout.write("postgresql: installing from Debian's packages\n");
+    run("apt-get", ["update", "-q"]);
+    // Without a cluster of its own, which nobody needs.
+    run("apt-get", ["install", "-y", "-q", "--no-install-recommends", "postgresql-common"], {
+      DEBIAN_FRONTEND: "noninteractive",
+    });
+    run("sed", [
+      "-i",
+      "s/^#*create_main_cluster.*/create_main_cluster = false/",
+      "/etc/postgresql-common/createcluster.conf",
+    ]);
+    run("apt-get", ["install", "-y", "-q", "--no-install-recommends", "postgresql"], {
+      DEBIAN_FRONTEND: "noninteractive",
+    });
+  }
+  const folder = findPostgres();
+  if (folder === undefined) {
+    fail(
+      "PostgreSQL is missing. Install it (Debian: apt-get install postgresql), or name its programs' folder in POSTGRES_BIN or a server in ROUAGE_TEST_POSTGRES",
+    );
+  }
+  process.stdout.write(`postgresql: ${run(join(folder, "postgres"), ["--version"]).trim()}\n`);
 }
 
 function run(command: string, args: readonly string[], environment: Readonly<Record<string, string>> = {}): string {
