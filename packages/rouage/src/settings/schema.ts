@@ -17,7 +17,7 @@ export const settingsSchema = Type.Object({
     pattern: "^[a-z][a-z0-9+.-]*:",
     default: "sqlite:data/{name}.db",
     description:
-      "URL of the storage: `memory:` or `sqlite:PATH`, relative to the working directory; `{name}` is the service's name.",
+      "URL of the storage: `memory:`, `sqlite:PATH`, relative to the working directory, or `postgres://USER:PASSWORD@HOST/DATABASE` (see [Storage](storage.md)); `{name}` is the service's name.",
   }),
   cache: Type.String({
     pattern: "^[a-z][a-z0-9+.-]*:",
@@ -84,7 +84,7 @@ export const settingsSchema = Type.Object({
     minimum: 0,
     default: 2000,
     description:
-      "Longest that one list or count may take in the storage, during which it holds up other requests, in milliseconds; then it is refused with 400. 0: as long as it likes.",
+      "Longest that one list or count may take in the storage, in milliseconds; then it is refused with 400. 0: as long as it likes.",
   }),
   pagination_token_validity_seconds: seconds(
     600,

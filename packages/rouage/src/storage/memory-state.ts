@@ -1,32 +1,31 @@
 /**
- * What the memory storage holds. A transaction works on a fork, which puts a layer over a list, or a resource's unique values, when
- * it is about to write there; others go on reading what lies below until the fork is absorbed.
+ * What the memory storage holds. A transaction works on a fork, which copies a list, or a resource's unique values, only when it
+ * is about to write there; others go on reading what it was forked from.
  */
 import { canonicalJson, type EvaluatedEntry, uniqueValue } from "./evaluate.ts";
-import { LayeredMap, type MapLike } from "./layered-map.ts";
-import { absorbLog, blank, forkLog, type MemoryLog } from "./memory-log.ts";
+import { blank, type MemoryLog } from "./memory-log.ts";
 import type { ListDefinition, StoredEntry } from "./storage.ts";
 
 export interface MemoryState {
   readonly resources: Map<string, MemoryResource>;
   /** Members of each group. */
-  readonly groups: MapLike<string, ReadonlySet<string>>;
+  readonly groups: Map<string, ReadonlySet<string>>;
   readonly log: MemoryLog;
-  /** Resources and lists that this state alone holds, and may write, each with what it lies over. Undefined: all of them. */
-  readonly own: Map<object, MemoryResource | MemoryList | undefined> | undefined;
+  /** Resources and lists that this state alone holds, and may write. Undefined: all of them. */
+  readonly own: Set<object> | undefined;
 }
 
 export interface MemoryResource {
   readonly definition: ListDefinition;
-  readonly lists: MapLike<string, MemoryList>;
+  readonly lists: Map<string, MemoryList>;
   /** Who holds which unique value, for each constraint. */
-  readonly unique: readonly MapLike<string, Holder>[];
+  readonly unique: readonly Map<string, Holder>[];
 }
 
 export interface MemoryList {
-  readonly entries: MapLike<string, MemoryEntry>;
+  readonly entries: Map<string, MemoryEntry>;
   /** Revisions of the entries. */
-  readonly revisions: MapLike<number, true>;
+  readonly revisions: Set<number>;
   revision: number;
   purged: number;
 }
@@ -44,7 +43,7 @@ export interface Holder {
 export type Undo = (() => void)[];
 
 export function emptyState(): MemoryState {
-  return { resources: new Map(), groups: new Map(), log: { entries: [], below: undefined }, own: undefined };
+  return { resources: new Map(), groups: new Map(), log: { entries: [], own: true }, own: undefined };
 }
 
 /** Takes everything out but what is defined. */
@@ -52,7 +51,7 @@ export function emptyOut({ resources, groups, log, own }: MemoryState): void {
   for (const [name, { definition }] of resources) {
     const empty: MemoryResource = { definition, lists: new Map(), unique: claims(definition, new Map()) };
     resources.set(name, empty);
-    own?.set(empty, undefined);
+    own?.add(empty);
   }
   groups.clear();
   blank(log, () => true);
@@ -61,50 +60,24 @@ export function emptyOut({ resources, groups, log, own }: MemoryState): void {
 export function fork({ resources, groups, log }: MemoryState): MemoryState {
   return {
     resources: new Map(resources),
-    groups: new LayeredMap(groups),
-    log: forkLog(log),
-    own: new Map(),
+    groups: new Map(groups),
+    log: { entries: log.entries, own: false },
+    own: new Set(),
   };
 }
 
-/** Puts what a fork has come to into what it was forked from. */
+/** Puts what a fork of a fork has come to in its place. */
 export function absorb(state: MemoryState, part: MemoryState): void {
-  for (const [name, resource] of part.resources) {
-    if (part.own?.has(resource) !== true) continue;
-    const below = part.own.get(resource);
-    // Emptied, or of something that the state itself only reads: taken over as it is, with the lists that were written.
-    if (below === undefined || !("lists" in below) || state.own?.has(below) === false) {
-      state.resources.set(name, resource);
-      state.own?.set(resource, below);
-      for (const [, list] of written(resource.lists)) state.own?.set(list, part.own.get(list));
-    } else absorbResource(state, part.own, resource, below);
-  }
-  if (part.groups instanceof LayeredMap) part.groups.settle();
-  absorbLog(state.log, part.log);
+  for (const [name, resource] of part.resources) state.resources.set(name, resource);
+  state.groups.clear();
+  for (const [group, members] of part.groups) state.groups.set(group, members);
+  for (const copy of part.own ?? []) state.own?.add(copy);
+  if (part.log.own) Object.assign(state.log, part.log);
 }
 
-function absorbResource(
-  { own }: MemoryState,
-  partOwn: NonNullable<MemoryState["own"]>,
-  { lists, unique }: MemoryResource,
-  below: MemoryResource,
-): void {
-  for (const [parent, list] of written(lists)) {
-    const under = partOwn.get(list);
-    if (under === undefined || !("entries" in under) || own?.has(under) === false) {
-      below.lists.set(parent, list);
-      own?.set(list, under);
-    } else {
-      for (const layer of [list.entries, list.revisions]) if (layer instanceof LayeredMap) layer.settle();
-      under.revision = list.revision;
-      under.purged = list.purged;
-    }
-  }
-  for (const holders of unique) if (holders instanceof LayeredMap) holders.settle();
-}
-
-function written<K, V extends NonNullable<unknown>>(map: MapLike<K, V>): Iterable<[K, V]> {
-  return map instanceof LayeredMap ? map.written() : map;
+/** The fork as the state that everybody sees from now on. */
+export function merged({ resources, groups, log }: MemoryState): MemoryState {
+  return { resources, groups, log: { entries: log.entries, own: true }, own: undefined };
 }
 
 /** The resource, to be written. */
@@ -113,11 +86,11 @@ export function writableResource({ resources, own }: MemoryState, name: string):
   if (found === undefined || own === undefined || own.has(found)) return found;
   const copy: MemoryResource = {
     definition: found.definition,
-    lists: new LayeredMap(found.lists),
-    unique: found.unique.map((holders) => new LayeredMap(holders)),
+    lists: new Map(found.lists),
+    unique: found.unique.map((holders) => new Map(holders)),
   };
   resources.set(name, copy);
-  own.set(copy, found);
+  own.add(copy);
   return copy;
 }
 
@@ -128,10 +101,10 @@ export function touch(state: MemoryState, { lists }: MemoryResource, parent: str
   if (found !== undefined && (own === undefined || own.has(found))) return found;
   const list: MemoryList =
     found === undefined
-      ? { entries: new Map(), revisions: new Map(), revision: 0, purged: 0 }
-      : { ...found, entries: new LayeredMap(found.entries), revisions: new LayeredMap(found.revisions) };
+      ? { entries: new Map(), revisions: new Set(), revision: 0, purged: 0 }
+      : { ...found, entries: new Map(found.entries), revisions: new Set(found.revisions) };
   lists.set(parent, list);
-  own?.set(list, found);
+  own?.add(list);
   if (found === undefined) undo.push(() => lists.delete(parent));
   return list;
 }
@@ -151,13 +124,13 @@ export function place(
     if (previous === undefined) list.entries.delete(next.id);
     else {
       list.entries.set(previous.id, previous);
-      list.revisions.set(previous.revision, true);
+      list.revisions.add(previous.revision);
     }
   });
   list.revision = revision;
   if (previous !== undefined) list.revisions.delete(previous.revision);
   list.entries.set(next.id, next);
-  list.revisions.set(next.revision, true);
+  list.revisions.add(next.revision);
 }
 
 /** Gives the unique values of `previous` back and takes those of `next`; answers who has one of them already. */
@@ -190,7 +163,7 @@ export function claim(
 }
 
 /** The unique values that the lists hold. @throws Error where two objects share one */
-export function claims(definition: ListDefinition, lists: MapLike<string, MemoryList>): MemoryResource["unique"] {
+export function claims(definition: ListDefinition, lists: ReadonlyMap<string, MemoryList>): MemoryResource["unique"] {
   return definition.unique.map((fields) => {
     const holders = new Map<string, Holder>();
     for (const [parent, { entries }] of lists) {

@@ -7,7 +7,7 @@ import { checkChanges } from "./check-changes.ts";
 import { compareEntries, compareStrings, isBehind, matches } from "./evaluate.ts";
 import type { Filter } from "./filter.ts";
 import { applyChanges, eraseScopes, purge, undefinedResource } from "./memory-changes.ts";
-import { lengthOf, readLog } from "./memory-log.ts";
+import { readLog } from "./memory-log.ts";
 import { memoryPermissions } from "./memory-permissions.ts";
 import {
   absorb,
@@ -19,6 +19,7 @@ import {
   type MemoryList,
   type MemoryResource,
   type MemoryState,
+  merged,
   touch,
   writableResource,
 } from "./memory-state.ts";
@@ -40,7 +41,7 @@ export function memoryStorage({ clock, log = silentLogger, transactionLimitMs }:
   const writers = turns();
   const news = notifier();
   const created = clock.now();
-  const committed = emptyState();
+  let committed = emptyState();
   let closed = false;
   let closing: Promise<void> | undefined;
 
@@ -137,7 +138,7 @@ export function memoryStorage({ clock, log = silentLogger, transactionLimitMs }:
         const own = fork(committed);
         const result = await transactions.during(own, work);
         if (result.outcome.status === "fulfilled") {
-          absorb(committed, own);
+          committed = merged(own);
           news.notify();
         }
         return result;
@@ -156,12 +157,13 @@ export function memoryStorage({ clock, log = silentLogger, transactionLimitMs }:
     log(query = {}) {
       open();
       const isInside = query.follow !== true && transactions.current() !== undefined;
-      return readLog(query, { log: () => (isInside ? state() : committed).log, news, closed: () => closed });
+      const entries = () => (isInside ? state() : committed).log.entries;
+      return readLog(query, { entries, news, closed: () => closed });
     },
 
     async position() {
       open();
-      return lengthOf(state().log);
+      return state().log.entries.length;
     },
 
     async *lists() {
