@@ -24,6 +24,12 @@ export function isTransient(error: unknown): boolean {
   return state === "40001" || state === "40P01";
 }
 
+/** What was sent is what the server refuses, whoever else sends something with it. */
+export function isOfTheData(error: unknown): boolean {
+  const state = sqlState(error);
+  return state?.startsWith("22") === true || state?.startsWith("54") === true;
+}
+
 /** True for what the backend said, or left unsaid; false for conflicts and for what the caller did wrong. */
 export function isBackendError(error: unknown): boolean {
   return error instanceof ConnectionLost || sqlState(error) !== undefined;
@@ -33,10 +39,9 @@ export function isBackendError(error: unknown): boolean {
 export function translated(error: unknown): unknown {
   if (error instanceof CommitConflict || error instanceof QueryTooCostly || ServiceError.is(error)) return error;
   if (error instanceof ConnectionLost) return unavailable(error);
-  const state = sqlState(error);
-  if (state === undefined) return error;
-  // What was sent is more than the server can keep: nesting beyond its stack, a key beyond a page of an index.
-  if (state.startsWith("22") || state.startsWith("54")) {
+  if (sqlState(error) === undefined) return error;
+  // More than the server can keep: nesting beyond its stack, a key beyond a page of an index.
+  if (isOfTheData(error)) {
     return new ServiceError("invalid-parameters", { message: "The object cannot be stored", cause: error });
   }
   return unavailable(error);

@@ -75,9 +75,16 @@ describe("faults of PostgreSQL", { skip: withoutPostgres() }, () => {
     for (const id of found) assert.ok(found.has(id.endsWith("-a") ? id.replace(/a$/, "b") : id.replace(/b$/, "a")));
   }
 
-  test("SIGKILL of the server under load: what was acknowledged is there, nothing by half, and it goes on by itself", async () => {
+  test("SIGKILL of the server under load: what was acknowledged is there, nothing by half, and it goes on by itself, followers included", async () => {
     await using storage = await fresh("&connect_timeout=2");
     const acknowledged = new Set<string>();
+    const followed: number[] = [];
+    const following = (async () => {
+      for await (const { position, id } of storage.log({ follow: true })) {
+        followed.push(position);
+        if (id === "last") break;
+      }
+    })();
     for (let round = 0; round < 4; round++) {
       let loading = true;
       let refused = 0;
@@ -109,6 +116,9 @@ describe("faults of PostgreSQL", { skip: withoutPostgres() }, () => {
       await Promise.all(load);
     }
     await assertWhole(storage, acknowledged);
+    await create(storage, "last");
+    await following;
+    assert.deepEqual(followed, await Array.fromAsync(storage.log(), ({ position }) => position));
   });
 
   test("sessions that the server ends while nobody uses them are no failure of who comes next", async () => {

@@ -6,7 +6,7 @@
 import type { Change, ChangeResult, CommitContext, ListKey } from "../storage.ts";
 import type { Connection } from "./connection.ts";
 import type { Line } from "./connections.ts";
-import { ConnectionLost, isBackendError, isTransient, translated, unavailable } from "./failures.ts";
+import { ConnectionLost, isBackendError, isOfTheData, isTransient, translated, unavailable } from "./failures.ts";
 import { together } from "./load.ts";
 import { prepareSteps, type Store, type Wanted } from "./steps.ts";
 
@@ -109,7 +109,7 @@ export function groupCommit({ line, store, begin, committed }: GroupCommitOption
         if (kept || !isBackendError(causeOf(error)) || closed) return rejectAll(members, error);
         const again = causeOf(error) instanceof ConnectionLost ? connection !== undefined : isTransient(causeOf(error));
         if (again && tried < tries) continue;
-        if (members.length === 1 || causeOf(error) instanceof ConnectionLost) return rejectAll(members, error);
+        if (members.length === 1 || !isOfTheData(causeOf(error))) return rejectAll(members, error);
         // One of them is more than the server can keep: alone, each is answered for itself.
         for (const member of members) await runGroup([member]);
         return;

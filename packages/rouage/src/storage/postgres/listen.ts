@@ -26,6 +26,8 @@ export function listener({ open, channel, news, log }: ListenerOptions): Listene
   let connection: Connection | undefined;
   let opening: Promise<void> | undefined;
   let followers = 0;
+  /** Said once, until it can be listened to again. */
+  let isWarned = false;
   let closed = false;
 
   /** Begins to listen; where that fails, followers look for themselves until it has succeeded. */
@@ -40,10 +42,13 @@ export function listener({ open, channel, news, log }: ListenerOptions): Listene
         });
         await opened.run(`LISTEN ${identifier(channel)}`);
         connection = opened;
+        isWarned = false;
         // What was committed before it listened was not heard.
         news.notify();
       } catch (error) {
-        log.warn({ err: error }, "changes of other processes are polled for: the database cannot be listened to");
+        if (!isWarned)
+          log.warn({ err: error }, "changes of other processes are polled for: the database cannot be listened to");
+        isWarned = true;
       }
       opening = undefined;
     })();

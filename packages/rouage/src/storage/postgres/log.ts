@@ -1,4 +1,5 @@
 /** Reads the log in bounded batches; never holds a transaction between two of them. */
+import { ServiceError } from "../../errors.ts";
 import type { Notifier } from "../notifier.ts";
 import type { LogEntry, LogQuery } from "../storage.ts";
 import type { Connection, Row } from "./connection.ts";
@@ -18,6 +19,8 @@ export interface LogReaderOptions {
 /** Rows looked at in one go where no index leads to those asked for. */
 const window = 5_000;
 const largestBatch = 256;
+/** Between two tries of a follower while the database cannot be reached. */
+const outageMs = 250;
 /** Bytes of bodies that a reader should hold at once. */
 const longestBatch = 1_000_000;
 const columns =
@@ -32,6 +35,17 @@ export async function* readLog(
   const ended = () => closed() || signal?.aborted === true;
   const leaving = new AbortController();
   const until = signal === undefined ? leaving.signal : AbortSignal.any([signal, leaving.signal]);
+  /** A follower outlives an outage: it goes on from where it was when the database is there again. */
+  async function steadily<T>(work: (connection: Run) => Promise<T>): Promise<T> {
+    for (;;) {
+      try {
+        return await read(work);
+      } catch (error) {
+        if (!follow || ended() || !ServiceError.is(error) || error.code !== "unavailable") throw error;
+      }
+      await news.wait(until, outageMs);
+    }
+  }
   /** Begins before the log is looked at: what is committed meanwhile ends it. */
   let waiting: Promise<void> | undefined;
   const isIndexed = query.resources !== undefined && query.parent !== undefined;
@@ -45,12 +59,12 @@ export async function* readLog(
           waiting = undefined;
         });
       }
-      const last = await read(newest);
+      const last = await steadily(newest);
       if (reverse) high = Math.min(high, last + 1);
       const top = reverse ? high - 1 : isIndexed ? last : Math.min(last, low + window);
       const bottom = reverse && !isIndexed ? Math.max(low, top - window) : low;
       if (top > bottom) {
-        const { entries, cut } = await read((connection) => readBatch(connection, query, bottom, top));
+        const { entries, cut } = await steadily((connection) => readBatch(connection, query, bottom, top));
         for (const entry of entries) {
           if (ended()) return;
           yield entry;
