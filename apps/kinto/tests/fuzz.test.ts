@@ -5,7 +5,9 @@ import fc from "fast-check";
 import { authorizationOf, withKinto } from "./support/running.ts";
 
 const settings = {
-  includes: "kinto.plugins.accounts kinto.plugins.default_bucket kinto.plugins.flush kinto.plugins.history",
+  includes:
+    "kinto.plugins.accounts kinto.plugins.default_bucket kinto.plugins.flush kinto.plugins.history kinto.plugins.quotas",
+  "quotas.bucket_max_items": 20,
   "multiauth.policies": "account basicauth",
   account_create_principals: "system.Everyone",
   experimental_permissions_endpoint: true,
@@ -19,7 +21,18 @@ const segment = fc.oneof(
     weight: 1,
     arbitrary: fc.constantFrom("__bad__", "%2F", "%00", "%FF", "..", ".", "%E2%82%AC", "a".repeat(300), "a@b", ""),
   },
+  { weight: 1, arbitrary: fc.constantFrom("constructor", "toString", "hasOwnProperty", "__proto__", "valueOf") },
   { weight: 1, arbitrary: fc.string({ maxLength: 6 }).map((text) => encodeURIComponent(text.toWellFormed())) },
+);
+/** Paths below what each run makes first. */
+const objectPath = fc.constantFrom(
+  ...["", "/collections/b", "/groups/b", "/groups/a"].map((rest) => `/buckets/a${rest}`),
+  ...["a", "b", "r1", "constructor"].map((id) => `/buckets/a/collections/b/records/${id}`),
+  "/buckets/default/collections/b/records/a",
+);
+const listPath = fc.constantFrom(
+  ...["/collections", "/groups", "/history", "/collections/b/records"].map((rest) => `/buckets/a${rest}`),
+  "/buckets/default/collections/b/records",
 );
 const path = fc.oneof(
   fc.tuple(segment, segment, segment).map(([b, c, r]) => `/buckets/${b}/collections/${c}/records/${r}`),
@@ -118,7 +131,25 @@ const patchOperations = fc.array(
   ),
   { maxLength: 3 },
 );
+/** What JSON can say and objects cannot hold, or storages cannot keep. */
+const hostile = fc.constantFrom(
+  '{"data":{"__proto__":{"x":1}}}',
+  '{"data":{"constructor":{"prototype":{"x":1}},"toString":1}}',
+  '{"data":{"n":1,"n":2},"data":{"n":3}}',
+  '{"data":{"n":1e400}}',
+  '{"data":{"n":123456789012345678901234567890,"last_modified":99999999999999999999}}',
+  '{"data":{"title":"\\ud800"}}',
+  '{"data":{"\\udfff":1,"\\u0000":"\\u0000"}}',
+  `{"data":{"n":${"[".repeat(3000)}${"]".repeat(3000)}}}`,
+  `{"data":{"n":${'{"a":'.repeat(70)}1${"}".repeat(70)}}}`,
+  `{"data":{${Array.from({ length: 2000 }, (_, n) => `"k${n}":${n}`).join()}}}`,
+  '{"permissions":{"__proto__":["a"],"constructor":["b"]}}',
+  '{"permissions":{"read":["\\ud800","\\u0000"]}}',
+  '[{"op":"add","path":"/data/__proto__/x","value":1}]',
+  '[{"op":"copy","from":"/data","path":"/data/self"},{"op":"move","from":"/data/self","path":"/data/self/self"}]',
+);
 const body = fc.oneof(
+  { weight: 1, arbitrary: hostile },
   {
     weight: 5,
     arbitrary: fc.record({ data, permissions }, { requiredKeys: [] }).map((value) => JSON.stringify(value)),
@@ -166,13 +197,15 @@ const headers = fc
     ),
   )
   .map(([type, authorization, further]) => ({ "content-type": type, authorization, ...further }));
-const request = fc.record({
-  method: fc.constantFrom("GET", "HEAD", "POST", "POST", "PUT", "PUT", "PUT", "PATCH", "DELETE", "OPTIONS"),
-  path,
-  query,
-  body,
-  headers,
-});
+/** Mostly methods that their paths have. */
+const place = fc.oneof(
+  { weight: 5, arbitrary: fc.tuple(fc.constantFrom("PUT", "PUT", "PATCH", "PATCH", "GET", "DELETE"), objectPath) },
+  { weight: 3, arbitrary: fc.tuple(fc.constantFrom("POST", "GET", "GET", "HEAD", "QUERY", "DELETE"), listPath) },
+  { weight: 3, arbitrary: fc.tuple(fc.constantFrom("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"), path) },
+);
+const request = fc
+  .record({ place, query, body, headers })
+  .map(({ place: [method, path], ...others }) => ({ method, path, ...others }));
 
 for (const storage of ["memory", "sqlite"] as const)
   test(`no request, alone or in a batch, makes Kinto fail (${storage})`, () =>
@@ -190,9 +223,10 @@ for (const storage of ["memory", "sqlite"] as const)
       };
       await fc.assert(
         fc.asyncProperty(fc.array(request, { minLength: 1, maxLength: 6 }), async (requests) => {
+          for (const made of ["/buckets/a", "/buckets/a/collections/b"]) await send("PUT", made, "{}", usual);
           for (const one of requests) {
             const { status, text } = await send(one.method, one.path + one.query, one.body, one.headers);
-            assert.ok(status < 500, `${one.method} ${one.path}${one.query}: ${status} ${text}`);
+            assert.ok(isFine(status), `${one.method} ${one.path}${one.query} ${one.body}: ${status} ${text}`);
             if (status >= 400 && one.method !== "HEAD") assert.equal(JSON.parse(text).code, status);
           }
           const parts = requests.map(({ method, path, query, body, headers }) => {
@@ -206,11 +240,25 @@ for (const storage of ["memory", "sqlite"] as const)
           assert.ok(status < 500, `batch: ${status} ${text}\n${JSON.stringify(parts)}`);
           if (status === 200)
             for (const [index, { status }] of JSON.parse(text).responses.entries())
-              assert.ok(status < 500, `batch ${JSON.stringify(parts[index])}: ${status}`);
+              assert.ok(isFine(status), `batch ${JSON.stringify(parts[index])}: ${status}`);
+          const records = await send("GET", "/buckets/a/collections/b/records", undefined, usual);
+          if (records.status === 200)
+            for (const object of JSON.parse(records.text).data) {
+              const one = await send("GET", `/buckets/a/collections/b/records/${object.id}`, undefined, usual);
+              assert.deepEqual(JSON.parse(one.text).data, object, "what is listed is there");
+            }
         }),
-        { numRuns: storage === "memory" ? 600 : 200 },
+        { numRuns: storage === "memory" ? 1000 : 400 },
       );
     }));
+
+/** What an ordinary client sends. */
+const usual = { "content-type": "application/json", authorization: authorizationOf("alice") };
+
+/** A quota that is used up is no failure. */
+function isFine(status: number): boolean {
+  return status < 500 || status === 507;
+}
 
 function parseOr(text: string): unknown {
   try {
