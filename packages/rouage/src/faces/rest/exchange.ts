@@ -108,13 +108,18 @@ export class Exchange implements OperationContext {
   }
 
   /** The whole body; remembers that it is being waited for, so that a client too slow is told 408 and not 504. */
-  async body(limit: number): Promise<Uint8Array> {
+  body(limit: number): Promise<Uint8Array> {
     this.reading = true;
-    try {
-      return await this.request.body(limit);
-    } finally {
-      this.reading = false;
-    }
+    return this.request.body(limit).then(
+      (bytes) => {
+        this.reading = false;
+        return bytes;
+      },
+      (error) => {
+        this.reading = false;
+        throw error;
+      },
+    );
   }
 }
 

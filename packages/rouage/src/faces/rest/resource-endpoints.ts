@@ -205,15 +205,13 @@ export function resourceEndpoints(
    * A caller who may not write at all is told so, and not what is wrong with the body. Of a shared resource that is known only once
    * the object is.
    */
-  async function read(exchange: Exchange, types: readonly string[], actions: readonly Action[]) {
-    try {
-      return await readJson(exchange, types, limits);
-    } catch (error) {
+  function read(exchange: Exchange, types: readonly string[], actions: readonly Action[]) {
+    return readJson(exchange, types, limits).catch((error: unknown) => {
       const { principal } = exchange;
       if (sharing === undefined && actions.every((action) => decide(rules[action], principal) === false))
         throw refusal(principal);
       throw error;
-    }
+    });
   }
 
   const handlers: Readonly<Record<Method | "listHead" | "query", Endpoint["run"]>> = {
