@@ -327,3 +327,37 @@ kintoTest("trap: two records with the same forced last_modified in a batch are b
   );
   assert.equal(body.responses[0].body.data.last_modified, last_modified);
 });
+
+kintoTest(
+  "trap: entries of the history have strictly increasing revisions, in the order of what happened, within a batch too",
+  { includes: "kinto.plugins.history" },
+  async ({ ask }) => {
+    await collection(ask);
+    const ids = Array.from({ length: 12 }, (_, n) => `r${n}`);
+    const requests = ids.map((id) => ({ path: `${records}/${id}`, body: { data: {} } }));
+    await ask("POST", "/batch", { as, body: { defaults: { method: "PUT" }, requests } });
+    await Promise.all(ids.map((id) => ask("PATCH", `${records}/${id}`, { as, body: { data: { n: 1 } } })));
+    await ask("DELETE", records, { as });
+    const { data } = (await ask("GET", "/buckets/b/history?resource_name=record&_sort=last_modified", { as })).body;
+    assert.equal(data.length, 36);
+    const revisions: readonly number[] = data.map(({ last_modified }: { last_modified: number }) => last_modified);
+    assert.ok(
+      revisions.every((revision, n) => n === 0 || revision > (revisions[n - 1] ?? 0)),
+      `${revisions}`,
+    );
+    assert.deepEqual(
+      data.map(({ action }: { action: string }) => action),
+      ["create", "update", "delete"].flatMap((action) => ids.map(() => action)),
+    );
+    assert.deepEqual(
+      data.slice(0, 12).map(({ record_id }: { record_id: string }) => record_id),
+      ids,
+    );
+    const made = data.map(({ target }: { target: { data: { last_modified: number } } }) => target.data.last_modified);
+    assert.deepEqual(
+      made,
+      [...made].sort((a: number, b: number) => a - b),
+      "in the order of the records' revisions",
+    );
+  },
+);
