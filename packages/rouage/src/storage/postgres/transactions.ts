@@ -1,17 +1,27 @@
 /**
- * Transactions: through a connection of their own, one after the other. Each holds the store's lock from its first statement, so that
- * what it reads stays so, in every process; groups of other writes wait for it, and it for them.
+ * Transactions: through a connection of their own, one after the other, with the store's lock from their first statement, so that
+ * what they read stays so, in every process; groups of other writes wait for them, and they for those. Those that wait for the same
+ * turn share its COMMIT, each in a savepoint.
  */
+import { AsyncLocalStorage } from "node:async_hooks";
 import type { Logger } from "../../telemetry/log.ts";
 import { ambient, answer, type Ended, type PartBrackets, type Task } from "../ambient.ts";
 import type { Change, ChangeResult, CommitContext, ListKey } from "../storage.ts";
-import { turns } from "../turns.ts";
 import type { Connection } from "./connection.ts";
 import type { Line } from "./connections.ts";
-import { isBackendError, translated, unavailable } from "./failures.ts";
+import { ConnectionLost, isBackendError, translated, unavailable } from "./failures.ts";
 import { causeOf, save } from "./group-commit.ts";
 import { together } from "./load.ts";
 import { prepareSteps, type Store, type Wanted } from "./steps.ts";
+
+/** A turn begins no further transaction after this long, so that other writes get theirs. */
+const longestTurnMs = 8;
+
+interface Waiting {
+  /** Runs it within a savepoint; answers what is to be done after COMMIT. @throws what the backend said, when nothing of the turn is left */
+  readonly begin: (connection: Connection) => Promise<() => void>;
+  readonly reject: (error: unknown) => void;
+}
 
 /** Where the code of a transaction reads and writes. */
 export type Inside = Pick<Connection, "run">;
@@ -54,8 +64,11 @@ interface Own extends InTransaction {
 
 export function transactions({ line, store, begin, committed, log, limitMs }: TransactionsOptions): Transactions {
   const context = ambient<Own>(limitMs);
-  const turn = turns();
+  const queue: Waiting[] = [];
+  let running: Promise<void> | undefined;
   let closed = false;
+  /** Whether the turn under way has something to commit. */
+  let wrote = false;
 
   function current(): Own | undefined {
     const own = context.current();
@@ -63,27 +76,64 @@ export function transactions({ line, store, begin, committed, log, limitMs }: Tr
     return own;
   }
 
-  async function whole<T>(work: () => Promise<T>): Promise<Ended<T>> {
+  async function turnsUntilEmpty(): Promise<void> {
+    while (queue.length > 0) for (const settle of await turn()) settle();
+    running = undefined;
+  }
+
+  /** Answers what is to be done when the turn is over. */
+  async function turn(): Promise<readonly (() => void)[]> {
+    const taken: Waiting[] = [];
+    const settle: (() => void)[] = [];
     let connection: Connection | undefined;
+    wrote = false;
     try {
       connection = await begun();
-      const own = ownOf(connection);
-      const ended = await context.during(own.state, work);
-      own.end();
-      const { failure, wrote = false } = own.state;
-      if (failure !== undefined && ended.outcome.status === "fulfilled") throw failure;
-      if (failure !== undefined || ended.outcome.status === "rejected") {
-        // Waited for, so that the next one begins afresh. A connection that does not even do that is left.
-        await connection.run("ROLLBACK").catch(() => {});
-        return ended;
-      }
+      const started = performance.now();
+      do {
+        const next = queue.shift();
+        if (next === undefined) break;
+        taken.push(next);
+        settle.push(await next.begin(connection));
+      } while (performance.now() - started < longestTurnMs);
       await save(connection, []);
-      if (wrote) committed();
-      return ended;
     } catch (error) {
+      // Waited for, so that the next one begins afresh.
       if (connection?.lost === false) await connection.run("ROLLBACK").catch(() => {});
-      throw unavailable(causeOf(error));
+      const failed = taken.length > 0 ? taken : queue.splice(0);
+      return failed.map(
+        ({ reject }) =>
+          () =>
+            reject(unavailable(causeOf(error))),
+      );
     }
+    if (wrote) committed();
+    return settle;
+  }
+
+  function enqueue<T>(work: () => Promise<T>): Promise<Ended<T>> {
+    // Whoever begins a turn runs the work of all: each in the asynchronous context of its own caller.
+    const inContext = AsyncLocalStorage.snapshot();
+    return new Promise((resolve, reject) => {
+      queue.push({
+        reject,
+        async begin(connection) {
+          const { state: own, end } = ownOf(connection);
+          sent(own, "SAVEPOINT entire");
+          const ended = await inContext(() => context.during(own, work));
+          end();
+          const { failure } = own;
+          if (connection.lost) throw failure ?? new ConnectionLost("the connection to the database is lost");
+          const isKept = failure === undefined && ended.outcome.status === "fulfilled";
+          if (isKept) wrote ||= own.wrote === true;
+          // Waited for: work that was taken back because of its time may have a statement under way.
+          await connection.run(isKept ? "RELEASE entire" : "ROLLBACK TO entire; RELEASE entire");
+          if (failure !== undefined && ended.outcome.status === "fulfilled") return () => reject(unavailable(failure));
+          return () => resolve(ended);
+        },
+      });
+      running ??= turnsUntilEmpty();
+    });
   }
 
   /** A connection may have been lost while nobody used it: that is no failure of who comes next. */
@@ -132,7 +182,7 @@ export function transactions({ line, store, begin, committed, log, limitMs }: Tr
     async run(work) {
       if (current() !== undefined) return context.part(part, work);
       if (closed) throw unavailable(new Error("the storage is closed"));
-      return answer(await turn.run(() => whole(work)), log);
+      return answer(await enqueue(work), log);
     },
     commit: (changes, cause) => want({ kind: "commit", changes, context: cause }),
     touch: (touch) => want({ kind: "touch", changes: [], touch }),
@@ -140,7 +190,7 @@ export function transactions({ line, store, begin, committed, log, limitMs }: Tr
     afterCommit: (task, once) => context.afterCommit(task, once),
     async close() {
       closed = true;
-      await turn.idle();
+      await running;
     },
   };
 }
