@@ -135,6 +135,27 @@ describe("odd text in PostgreSQL", { skip: withoutPostgres() }, () => {
     }
   });
 
+  test("what the server cannot keep is refused alone, beside other commits and other transactions", async () => {
+    await using storage = await open();
+    await storage.define([{ resource: "things", indexes: [], unique: [] }]);
+    const put = (id: string, body: string) =>
+      storage.commit([{ kind: "put", key: { ...list, id }, body, expect: { kind: "any" } }]);
+    const deep = `{"a":${"[".repeat(50_000)}${"]".repeat(50_000)}}`;
+    for (const run of [
+      (id: string, body: string) => put(id, body),
+      (id: string, body: string) => storage.transaction(() => put(id, body)),
+    ]) {
+      const outcomes = await Promise.allSettled(
+        Array.from({ length: 9 }, (_, n) => run(`i${n}`, n === 4 ? deep : `{"n":${n}}`)),
+      );
+      for (const [n, outcome] of outcomes.entries()) {
+        assert.equal(outcome.status, n === 4 ? "rejected" : "fulfilled");
+        if (outcome.status === "rejected") assert.equal((outcome.reason as ServiceError).code, "invalid-parameters");
+      }
+      assert.equal(await storage.count(list), 8);
+    }
+  });
+
   test("numbers that no double holds are no failure", async () => {
     await using storage = await open();
     await storage.define([{ resource: "things", indexes: [["n"]], unique: [] }]);
