@@ -39,10 +39,11 @@ export interface ServiceContext {
 }
 
 /** Sees a request before it is routed: answers it, passes it on (perhaps another), or changes the answer. */
-export type Interceptor = (
-  request: HttpRequest,
-  next: (request: HttpRequest) => Promise<HttpResponse>,
-) => Promise<HttpResponse>;
+export interface Interceptor {
+  (request: HttpRequest, next: (request: HttpRequest) => Promise<HttpResponse>): Promise<HttpResponse>;
+  /** Told from the request alone whether it is seen at all; a request that concerns no interceptor costs nothing more. Default: all are. */
+  readonly concerns?: (request: HttpRequest) => boolean;
+}
 
 /** A named parcel of what a service can be given, for many services. Everything in it is added to what the service declares itself. */
 export interface Plugin {

@@ -55,7 +55,7 @@ const alias = /^(\/v\d+)\/buckets\/default(?=[/?]|$)(.*)$/s;
 function interceptor(context: ServiceContext, bucketOf: (userId: string) => string): Interceptor {
   const { storage, settings } = context;
 
-  return (request, next) => (request.url.includes("/buckets/default") ? viaAlias(request, next) : next(request));
+  return Object.assign(viaAlias, { concerns: ({ url }: HttpRequest) => url.includes("/buckets/default") });
 
   async function viaAlias(request: HttpRequest, next: Parameters<Interceptor>[1]): Promise<HttpResponse> {
     const [, prefix, rest] = alias.exec(request.url) ?? [];

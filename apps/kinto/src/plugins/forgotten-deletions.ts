@@ -3,7 +3,7 @@
  * fail for ever; given everything they go on, or, where there is nothing left, take it for the sign of a server that lost everything, as they
  * do with Kinto itself.
  */
-import { changedRequest, type HttpResponse, type Interceptor } from "rouage";
+import { changedRequest, type HttpRequest, type HttpResponse, type Interceptor } from "rouage";
 import type { KintoPlugin } from "./kinto-plugin.ts";
 
 /** Always on. */
@@ -14,13 +14,12 @@ export const forgottenDeletions: KintoPlugin = {
   create: () => ({
     plugin: {
       name: "forgotten-deletions",
-      intercept: () => (request, next) =>
-        request.url.includes("_since") ? sinceOrWhole(request, next) : next(request),
+      intercept: () => Object.assign(sinceOrWhole, { concerns: ({ url }: HttpRequest) => url.includes("_since") }),
     },
   }),
 };
 
-const sinceOrWhole: Interceptor = async (request, next) => {
+async function sinceOrWhole(request: HttpRequest, next: Parameters<Interceptor>[1]): Promise<HttpResponse> {
   const response = await next(request);
   if (response.status !== 410 || !isHistoryPurged(response)) return response;
   if ((request.method !== "GET" && request.method !== "HEAD") || isStream(request.header("accept"))) return response;
@@ -29,7 +28,7 @@ const sinceOrWhole: Interceptor = async (request, next) => {
   const whole = await next(changedRequest(request, { url }));
   // What this is an answer to, RFC 9110 §8.7: whoever looks sees that `_since` has been left out.
   return { ...whole, headers: { ...whole.headers, "content-location": url } };
-};
+}
 
 function isHistoryPurged({ headers, body }: HttpResponse): boolean {
   // HEAD has no body to look at; the other 410, the end of the service, has an alert.

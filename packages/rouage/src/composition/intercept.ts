@@ -17,6 +17,7 @@ export function intercepted(interceptors: readonly Interceptor[], face: Face, de
   const { begin, end } = deadlines(deadlineMs);
   const chain = interceptors.reduceRight<Handle>(
     (next, interceptor) => (request) => {
+      if (interceptor.concerns?.(request) === false) return next(request);
       try {
         const answer: unknown = interceptor(request, next);
         return (answer instanceof Promise ? answer : Promise.resolve(answer)) as Promise<HttpResponse>;
@@ -37,8 +38,15 @@ export function intercepted(interceptors: readonly Interceptor[], face: Face, de
     }
   }
 
-  return (request) =>
-    new Promise((resolve) => {
+  function concernsAny(request: HttpRequest): boolean {
+    for (const { concerns } of interceptors) if (concerns === undefined || concerns(request)) return true;
+    return false;
+  }
+
+  return (request) => (concernsAny(request) ? through(request) : face.handle(request));
+
+  function through(request: HttpRequest): Promise<HttpResponse> {
+    return new Promise((resolve) => {
       let isLate = false;
       const timed: Timed = {
         late() {
@@ -63,4 +71,5 @@ export function intercepted(interceptors: readonly Interceptor[], face: Face, de
         },
       );
     });
+  }
 }

@@ -10,6 +10,7 @@ import { anonymous } from "../principal.ts";
 import { type Hooks, resource } from "../resource.ts";
 import { route } from "../route.ts";
 import {
+  type Interceptor,
   type Plugin,
   type Service,
   type ServiceContext,
@@ -473,4 +474,26 @@ test("the cache of a service is opened by URL, or handed in and left open", asyn
   assert.equal(running.context.cache.get("a"), "1");
   await running.stop(0);
   assert.equal(given.get("a"), "1");
+});
+
+test("an interceptor sees only the requests that concern it, and those that concern none go straight to the face", async (t) => {
+  const seen: string[] = [];
+  const seeing = (name: string, concerns?: (request: { readonly url: string }) => boolean): Plugin => ({
+    name,
+    intercept: () => {
+      const intercept: Interceptor = (request, next) => {
+        seen.push(`${name} ${request.url}`);
+        return next(request);
+      };
+      return concerns === undefined ? intercept : Object.assign(intercept, { concerns });
+    },
+  });
+  const running = await service({
+    name: "kittens",
+    version: "1.0.0",
+    plugins: [seeing("a", ({ url }) => url.includes("a")), seeing("b", ({ url }) => url.includes("b"))],
+  }).start({ settings: { storage: "memory:", log_level: "silent" } });
+  t.after(() => running.stop());
+  for (const path of ["/v1/ab", "/v1/b", "/v1/"]) await running.fetch(new Request(`http://kittens${path}`));
+  assert.deepEqual(seen, ["a /v1/ab", "b /v1/ab", "b /v1/b"]);
 });

@@ -155,8 +155,7 @@ function exceeded(message: string): ServiceError {
 
 /** Tells who writes how many bytes are left, where there is a limit. */
 function remaining(storage: Storage, limits: QuotaLimits): Interceptor {
-  return (request, next) =>
-    request.method === "GET" || request.method === "HEAD" ? next(request) : told(request, next);
+  return Object.assign(told, { concerns: ({ method }: HttpRequest) => method !== "GET" && method !== "HEAD" });
 
   async function told(request: HttpRequest, next: Parameters<Interceptor>[1]): Promise<HttpResponse> {
     const answer = await next(request);
