@@ -10,7 +10,7 @@ import {
   type Undo,
   writableResource,
 } from "./memory-state.ts";
-import { normalPermissions } from "./normal-permissions.ts";
+import { normalPermissions, withoutPrincipal } from "./normal-permissions.ts";
 import { nextRevision } from "./revision.ts";
 import {
   type Change,
@@ -210,22 +210,11 @@ function forget(state: MemoryState, principal: string, undo: Undo): void {
       if (resource === undefined) continue;
       const list = touch(state, resource, parent, undo);
       for (const entry of named) {
-        list.entries.set(entry.id, { ...entry, permissions: without(entry.permissions ?? {}, principal) });
+        list.entries.set(entry.id, { ...entry, permissions: withoutPrincipal(entry.permissions ?? {}, principal) });
         undo.push(() => list.entries.set(entry.id, entry));
       }
     }
   }
-}
-
-function without(permissions: Permissions, principal: string): Permissions {
-  return normalPermissions(
-    Object.fromEntries(
-      Object.entries(permissions).map(([name, principals]) => [
-        name,
-        principals.filter((other) => other !== principal),
-      ]),
-    ),
-  );
 }
 
 export function eraseScopes(state: MemoryState, scopes: readonly EraseScope[], now: number): EraseCount {

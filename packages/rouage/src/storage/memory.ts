@@ -24,8 +24,9 @@ import {
   writableResource,
 } from "./memory-state.ts";
 import { notifier } from "./notifier.ts";
-import type { ListKey, Storage, StoredEntry } from "./storage.ts";
+import type { ListKey, Storage } from "./storage.ts";
 import { turns } from "./turns.ts";
+import { withinSize } from "./within-size.ts";
 
 export interface MemoryStorageOptions {
   readonly clock: Clock;
@@ -222,15 +223,6 @@ const parts: PartBrackets<MemoryState> = {
   keep: (part, outer) => absorb(outer, part),
   takeBack: () => {},
 };
-
-function withinSize(entries: readonly StoredEntry[], size: number): readonly StoredEntry[] {
-  let total = 0;
-  const crossing = entries.findIndex((entry) => {
-    total += entry.kind === "object" ? entry.body.length : 0;
-    return total > size;
-  });
-  return crossing < 0 ? entries : entries.slice(0, crossing + 1);
-}
 
 function select(list: MemoryList | undefined, filter: Filter | undefined, tombstones: boolean): MemoryEntry[] {
   if (list === undefined) return [];

@@ -10,3 +10,15 @@ export function normalPermissions(permissions: Permissions): Permissions {
       .map(([name, principals]) => [name, [...new Set(principals)].sort()]),
   );
 }
+
+/** What is left of the entries when a principal is struck out. */
+export function withoutPrincipal(permissions: Permissions, principal: string): Permissions {
+  return normalPermissions(
+    Object.fromEntries(
+      Object.entries(permissions).map(([name, principals]) => [
+        name,
+        principals.filter((other) => other !== principal),
+      ]),
+    ),
+  );
+}

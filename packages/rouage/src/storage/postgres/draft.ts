@@ -3,7 +3,7 @@
  * loaded. Many commits become one set of rows to write, and one that fails has written nothing.
  */
 import { uniqueValue } from "../evaluate.ts";
-import { normalPermissions } from "../normal-permissions.ts";
+import { normalPermissions, withoutPrincipal } from "../normal-permissions.ts";
 import type { Permissions } from "../permissions.ts";
 import { nextRevision } from "../revision.ts";
 import type { Change, ChangeResult, CommitContext, ListKey, ObjectKey } from "../storage.ts";
@@ -222,7 +222,7 @@ export function draftOf(loaded: Loaded, resourceOf: (name: string) => PostgresRe
     }
     for (const [name, entry] of entries) {
       if (entry.permissions !== undefined) {
-        set(entries, name, { ...entry, permissions: without(entry.permissions, principal) });
+        set(entries, name, { ...entry, permissions: withoutPrincipal(entry.permissions, principal) });
       }
     }
   }
@@ -314,15 +314,4 @@ export function nameOfClaim(
   values: string,
 ): string {
   return `${name}\0${constraint}\0${definition.uniqueAcrossParents === true ? "" : parent}\0${values}`;
-}
-
-function without(permissions: Permissions, principal: string): Permissions {
-  return normalPermissions(
-    Object.fromEntries(
-      Object.entries(permissions).map(([name, principals]) => [
-        name,
-        principals.filter((other) => other !== principal),
-      ]),
-    ),
-  );
 }

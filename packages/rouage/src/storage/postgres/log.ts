@@ -1,8 +1,9 @@
 /** Reads the log in bounded batches; never holds a transaction between two of them. */
 import { ServiceError } from "../../errors.ts";
+import { logColumns, logEntry } from "../log-rows.ts";
 import type { Notifier } from "../notifier.ts";
 import type { LogEntry, LogQuery } from "../storage.ts";
-import type { Connection, Row } from "./connection.ts";
+import type { Connection } from "./connection.ts";
 import { binding } from "./fields.ts";
 import { bindable } from "./text.ts";
 
@@ -23,9 +24,6 @@ const largestBatch = 256;
 const outageMs = 250;
 /** Bytes of bodies that a reader should hold at once. */
 const longestBatch = 1_000_000;
-const columns =
-  "position, time, resource, parent, id, action, revision, type, body, principal, request_id, traceparent";
-
 export async function* readLog(
   query: LogQuery,
   { read, news, closed, pollMs }: LogReaderOptions,
@@ -97,10 +95,10 @@ async function readBatch({ run }: Run, { resources, parent, id, reverse }: LogQu
   if (resources !== undefined) conditions.push(`resource = ANY (${bind(resources)}::text[])`);
   if (parent !== undefined) conditions.push(`parent = ${bind(bindable(parent))}`);
   if (id !== undefined) conditions.push(`id = ${bind(bindable(id))}`);
-  const batch = `SELECT ${columns} FROM log WHERE ${conditions.join(" AND ")} ORDER BY position${reverse === true ? " DESC" : ""} LIMIT ${largestBatch}`;
+  const batch = `SELECT ${logColumns} FROM log WHERE ${conditions.join(" AND ")} ORDER BY position${reverse === true ? " DESC" : ""} LIMIT ${largestBatch}`;
   const length = "coalesce(octet_length(body), 0)";
   const { rows } = await run({
-    text: `SELECT ${columns}, found FROM (
+    text: `SELECT ${logColumns}, found FROM (
       SELECT *, count(*) OVER () AS found,
         sum(${length}) OVER (ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) - ${length} AS before
       FROM (${batch}) AS batch
@@ -110,22 +108,4 @@ async function readBatch({ run }: Run, { resources, parent, id, reverse }: LogQu
   });
   const found = Number(rows[0]?.[12] ?? 0);
   return { entries: rows.map(logEntry), cut: rows.length < found || found === largestBatch };
-}
-
-function logEntry(row: Row): LogEntry {
-  const [position, time, resource, parent, id, action, revision, type, body, principal, requestId, traceparent] = row;
-  return {
-    position: position as number,
-    time: time as number,
-    resource: resource as string,
-    parent: parent as string,
-    id: id as string,
-    action: action as LogEntry["action"],
-    revision: revision as number,
-    ...(type === null ? {} : { type: type as string }),
-    ...(body === null ? {} : { body: body as string }),
-    ...(principal === null ? {} : { principal: principal as string }),
-    ...(requestId === null ? {} : { requestId: requestId as string }),
-    ...(traceparent === null ? {} : { traceparent: traceparent as string }),
-  };
 }

@@ -1,6 +1,8 @@
 /** Lists, counts and scans as statements: filtering, ordering and paging all happen in PostgreSQL. */
+
 import type { Filter, Sort, SortValue } from "../filter.ts";
 import type { ListQuery, ScanQuery, StoredEntry } from "../storage.ts";
+import { withinSize } from "../within-size.ts";
 import type { Connection, Statement } from "./connection.ts";
 import { type Bind, binding, compared, type SqlField, sqlField } from "./fields.ts";
 import { all, filterSql } from "./filters.ts";
@@ -152,13 +154,4 @@ function behindSql(
     bind,
   );
   return `(${range} AND ${condition})`;
-}
-
-function withinSize(entries: readonly StoredEntry[], size: number): readonly StoredEntry[] {
-  let total = 0;
-  const crossing = entries.findIndex((entry) => {
-    total += entry.kind === "object" ? entry.body.length : 0;
-    return total > size;
-  });
-  return crossing < 0 ? entries : entries.slice(0, crossing + 1);
 }

@@ -1,6 +1,7 @@
 /** The table of each resource: made and indexed as its definition says. */
-import { createHash } from "node:crypto";
+
 import type { FieldPath } from "../filter.ts";
+import { indexName } from "../index-name.ts";
 import type { ListDefinition } from "../storage.ts";
 import type { Connection } from "./connection.ts";
 import { indexed, sqlField } from "./fields.ts";
@@ -77,14 +78,6 @@ async function checkUnique(run: Run, table: string, resource: string, fields: re
     timeoutMs: 0,
   });
   if (rows.length > 0) throw new Error(`objects of ${resource} already share values of ${fields.join(", ")}`);
-}
-
-function indexName(table: string, fields: readonly FieldPath[], across: boolean): string {
-  const hash = createHash("sha256")
-    .update(JSON.stringify([across, ...fields]))
-    .digest("hex")
-    .slice(0, 16);
-  return `${table}_f_${hash}`;
 }
 
 /** Newest first within equal values, the usual order of a page. */

@@ -1,9 +1,10 @@
 /** Reads the log in bounded batches; never holds a read transaction between two of them. */
+import { logColumns, logEntry } from "../log-rows.ts";
 import type { Notifier } from "../notifier.ts";
 import type { LogEntry, LogQuery } from "../storage.ts";
 import { type Database, translated } from "./database.ts";
 import type { SqlValue } from "./fields.ts";
-import { batch, one, type Row } from "./rows.ts";
+import { batch, one } from "./rows.ts";
 
 export interface LogReaderOptions {
   /** Asked again for each batch. */
@@ -16,9 +17,6 @@ export interface LogReaderOptions {
 
 /** Rows looked at in one go where no index leads to those asked for. */
 const window = 5_000;
-const columns =
-  "position, time, resource, parent, id, action, revision, type, body, principal, request_id, traceparent";
-
 export async function* readLog(
   query: LogQuery,
   { database, news, closed, settling = () => undefined }: LogReaderOptions,
@@ -73,7 +71,7 @@ function read(
 ) {
   try {
     const statement = prepare(
-      `SELECT ${columns} FROM log WHERE position > ? AND position <= ?${where.text} ORDER BY position${reverse ? " DESC" : ""} LIMIT ${largestBatch}`,
+      `SELECT ${logColumns} FROM log WHERE position > ? AND position <= ?${where.text} ORDER BY position${reverse ? " DESC" : ""} LIMIT ${largestBatch}`,
     );
     const { rows, cut } = batch(statement, [bottom, top, ...where.values], (row) => String(row[8] ?? "").length + 200);
     return { entries: rows.map(logEntry), cut: cut || rows.length === largestBatch };
@@ -98,22 +96,4 @@ function selection({ resources, parent, id }: LogQuery): { text: string; values:
     values.push(id);
   }
   return { text, values };
-}
-
-function logEntry(row: Row): LogEntry {
-  const [position, time, resource, parent, id, action, revision, type, body, principal, requestId, traceparent] = row;
-  return {
-    position: position as number,
-    time: time as number,
-    resource: resource as string,
-    parent: parent as string,
-    id: id as string,
-    action: action as LogEntry["action"],
-    revision: revision as number,
-    ...(type === null ? {} : { type: type as string }),
-    ...(body === null ? {} : { body: body as string }),
-    ...(principal === null ? {} : { principal: principal as string }),
-    ...(requestId === null ? {} : { requestId: requestId as string }),
-    ...(traceparent === null ? {} : { traceparent: traceparent as string }),
-  };
 }

@@ -1,6 +1,7 @@
 /** The table of each resource: made and indexed as its definition says. */
-import { createHash } from "node:crypto";
+
 import type { FieldPath } from "../filter.ts";
+import { indexName } from "../index-name.ts";
 import type { ListDefinition } from "../storage.ts";
 import type { Database } from "./database.ts";
 import { columnDefinitions, columnNames, literal } from "./fields.ts";
@@ -75,14 +76,6 @@ function checkUnique(
     `SELECT 1 FROM ${table} WHERE ${["1", ...present].join(" AND ")} GROUP BY ${group.join(", ")} HAVING count(*) > 1 LIMIT 1`,
   ).get();
   if (found !== undefined) throw new Error(`objects of ${resource} already share values of ${fields.join(", ")}`);
-}
-
-function indexName(table: string, fields: readonly FieldPath[], across: boolean): string {
-  const hash = createHash("sha256")
-    .update(JSON.stringify([across, ...fields]))
-    .digest("hex")
-    .slice(0, 16);
-  return `${table}_f_${hash}`;
 }
 
 /** Newest first within equal values, the usual order of a page. */
