@@ -511,7 +511,7 @@ test("the settings decide names, kinds, places and what is kept, for each bucket
   withSite(
     {
       "attachment.folder": "files/{collection_id}",
-      "attachment.base_url": "https://cdn.example.net/root",
+      "attachment.base_url": "https://cdn.example.net/base",
       "attachment.extra.base_url": "https://shown.example.net/",
       "attachment.mimetypes": ".ftl:application/vnd.fluent;.db:application/x-sqlite",
       "attachment.extensions": "images+ftl",
@@ -529,12 +529,12 @@ test("the settings decide names, kinds, places and what is kept, for each bucket
       const first = await send(`${record}/attachment`, { name });
       assert.equal(first.body.filename, "strängé näme.ftl");
       assert.equal(first.body.mimetype, "application/vnd.fluent");
-      assert.equal(first.body.location, "https://cdn.example.net/root/files/c/r-str_ng_n_me.ftl");
+      assert.equal(first.body.location, "https://cdn.example.net/base/files/c/r-str_ng_n_me.ftl");
       const second = await send(`${record}/attachment`, { name });
-      assert.equal(second.body.location, "https://cdn.example.net/root/files/c/r-str_ng_n_me-1.ftl");
+      assert.equal(second.body.location, "https://cdn.example.net/base/files/c/r-str_ng_n_me-1.ftl");
       assert.equal((await send(`${record}/attachment`, { name: "a.txt" })).status, 400);
       await ask("DELETE", record, { as: "alice" });
-      assert.equal((await fetch(new URL("/root/files/c/r-str_ng_n_me.ftl", remote))).status, 404);
+      assert.equal((await fetch(new URL("/base/files/c/r-str_ng_n_me.ftl", remote))).status, 404);
 
       await ask("PUT", "/buckets/b/collections/d", { as: "alice" });
       const other = "/buckets/b/collections/d/records/r";

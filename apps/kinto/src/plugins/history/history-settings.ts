@@ -12,8 +12,12 @@ export interface HistorySettings {
 }
 
 export function readHistorySettings(reader: SettingsReader): HistorySettings {
+  const excluded = reader.list("history.exclude_resources") ?? [];
+  for (const path of excluded)
+    if (!path.startsWith("/buckets/"))
+      reader.warn(`history.exclude_resources: ${path} is no path of an object (/buckets/…) and excludes nothing`);
   return {
-    excludedResources: new Set(reader.list("history.exclude_resources") ?? []),
+    excludedResources: new Set(excluded),
     excludedUsers: new Set(reader.list("history.exclude_user_ids") ?? []),
     trimCount: reader.integer("history.auto_trim_max_count", { minimum: 1 }),
     trimUsers: new Set(reader.list("history.auto_trim_user_ids") ?? []),
