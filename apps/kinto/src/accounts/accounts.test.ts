@@ -209,7 +209,8 @@ kintoTest(
       return JSON.parse(found?.kind === "object" ? found.body : "{}");
     };
 
-    assert.equal((await ask("GET", "/", { as: "bob:wrong" })).status, 401);
+    assert.equal((await ask("GET", "/", { as: "bob:wrong" })).body.user, undefined);
+    assert.equal((await ask("GET", "/buckets", { as: "bob:wrong" })).status, 401);
     assert.equal((await stored()).password, bcrypt);
     assert.equal((await ask("GET", "/", { as: bob })).body.user.id, "account:bob");
     const { password: renewed, colour } = await stored();

@@ -1,7 +1,8 @@
 /** Everything about a resource that can be decided before the first request. */
-import { randomUUIDv7 } from "node:crypto";
+
 import type { TObject } from "typebox";
 import type { Clock } from "../clock.ts";
+import { timeOrderedId } from "../ids.ts";
 import type { Principal } from "../principal.ts";
 import type { FieldAccess, Hooks, Resource } from "../resource-declaration.ts";
 import { compileShape, type Fields, type Shape, type ShapeOptions } from "../schema/shape.ts";
@@ -101,7 +102,7 @@ function idsOf({ options }: Resource): Plan["id"] {
   const pattern = options.id?.pattern ?? /^[a-zA-Z0-9][a-zA-Z0-9_-]*$/;
   const isValid = (id: unknown): id is string =>
     typeof id === "string" && id.length > 0 && id.length <= longestId && pattern.test(id) && !id.includes("/");
-  const generate = options.id?.generate ?? (isValid(randomUUIDv7()) ? randomUUIDv7 : undefined);
+  const generate = options.id?.generate ?? (isValid(timeOrderedId()) ? timeOrderedId : undefined);
   return { isValid, generate };
 }
 

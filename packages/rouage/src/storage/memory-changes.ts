@@ -1,6 +1,6 @@
 /** What one commit, one erasure and one purge do to the state of the memory storage. */
 import type { JsonObject } from "../json.ts";
-import { append, blank, truncate } from "./memory-log.ts";
+import { append, blank, lengthOf, truncate } from "./memory-log.ts";
 import {
   claim,
   type MemoryEntry,
@@ -36,7 +36,7 @@ export function applyChanges(
   now: number,
 ): readonly ChangeResult[] {
   const undo: Undo = [];
-  const mark = state.log.entries.length;
+  const mark = lengthOf(state.log);
   try {
     return changes.map((change, index) => apply(state, change, index, context, now, undo));
   } catch (error) {

@@ -1,29 +1,47 @@
-/** The memory storage's log: an array of entries, copied by a transaction before it writes there. */
+/** The memory storage's log: an array of entries. A transaction's lies over the one that it was forked from. */
 import type { Notifier } from "./notifier.ts";
 import type { LogEntry, LogQuery } from "./storage.ts";
 
 export interface MemoryLog {
+  /** Those behind the ones below. */
   entries: LogEntry[];
-  /** False: the entries are another's, to be copied before they are changed. */
-  own: boolean;
+  /** Not to be changed. Undefined: all entries are this log's own. */
+  below: MemoryLog | undefined;
+}
+
+export function forkLog(below: MemoryLog): MemoryLog {
+  return { entries: [], below };
+}
+
+/** Puts what a fork has come to into what it was forked from. */
+export function absorbLog(log: MemoryLog, part: MemoryLog): void {
+  if (part.below === undefined) {
+    log.entries = part.entries;
+    log.below = undefined;
+  } else for (const entry of part.entries) log.entries.push(entry);
+}
+
+export function lengthOf({ entries, below }: MemoryLog): number {
+  return entries.length + (below === undefined ? 0 : lengthOf(below));
 }
 
 /** Adds an entry and answers its position. */
 export function append(log: MemoryLog, entry: Omit<LogEntry, "position">): number {
-  const entries = writable(log);
-  const position = entries.length + 1;
-  entries.push({ position, ...entry });
+  const position = lengthOf(log) + 1;
+  log.entries.push({ position, ...entry });
   return position;
 }
 
 /** Takes back what was appended behind `position`. */
 export function truncate(log: MemoryLog, position: number): void {
-  if (log.own) log.entries.length = position;
+  log.entries.length = Math.max(0, position - (log.below === undefined ? 0 : lengthOf(log.below)));
 }
 
 /** Removes what entries carry, keeping the entries; answers how many carried something. */
 export function blank(log: MemoryLog, covered: (entry: LogEntry) => boolean): number {
-  const entries = writable(log);
+  const entries = allOf(log);
+  log.entries = entries;
+  log.below = undefined;
   let blanked = 0;
   for (const [index, entry] of entries.entries()) {
     if (!covered(entry)) continue;
@@ -37,19 +55,19 @@ export function blank(log: MemoryLog, covered: (entry: LogEntry) => boolean): nu
 
 export interface ReadLogOptions {
   /** Asked again before each entry: a transaction that ends puts others in their place. */
-  readonly entries: () => readonly LogEntry[];
+  readonly log: () => MemoryLog;
   readonly news: Notifier;
   readonly closed: () => boolean;
 }
 
 export async function* readLog(
   { after = 0, follow = false, reverse = false, signal, ...wanted }: LogQuery,
-  { entries, news, closed }: ReadLogOptions,
+  { log, news, closed }: ReadLogOptions,
 ): AsyncIterable<LogEntry> {
   if (follow && reverse) throw new TypeError("a log cannot be followed in reverse");
-  let next = reverse ? entries().length : Math.max(after, 0);
+  let next = reverse ? lengthOf(log()) : Math.max(after, 0);
   while (!closed() && !signal?.aborted) {
-    const entry = reverse ? entries()[next - 1] : entries()[next];
+    const entry = entryAt(log(), reverse ? next - 1 : next);
     if (entry === undefined || entry.position <= after) {
       if (!follow) return;
       await news.wait(signal);
@@ -60,12 +78,13 @@ export async function* readLog(
   }
 }
 
-function writable(log: MemoryLog): LogEntry[] {
-  if (!log.own) {
-    log.entries = log.entries.slice();
-    log.own = true;
-  }
-  return log.entries;
+function entryAt({ entries, below }: MemoryLog, index: number): LogEntry | undefined {
+  const start = below === undefined ? 0 : lengthOf(below);
+  return below !== undefined && index < start ? entryAt(below, index) : entries[index - start];
+}
+
+function allOf({ entries, below }: MemoryLog): LogEntry[] {
+  return below === undefined ? entries : [...allOf(below), ...entries];
 }
 
 function selects({ resources, parent, id }: LogQuery, entry: LogEntry): boolean {

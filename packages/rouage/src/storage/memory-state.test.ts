@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { applyChanges } from "./memory-changes.ts";
-import { emptyState, fork, type MemoryState, merged } from "./memory-state.ts";
+import { lengthOf } from "./memory-log.ts";
+import { absorb, emptyState, fork, type MemoryState } from "./memory-state.ts";
 import type { Change } from "./storage.ts";
 
 const put = (resource: string, parent: string, id: string): Change => ({
@@ -27,7 +28,7 @@ function filled(): MemoryState {
 const listOf = (state: MemoryState, resource: string, parent: string) =>
   state.resources.get(resource)?.lists.get(parent);
 
-test("a fork copies what it writes to, once, and nothing else", () => {
+test("a fork puts layers over what it writes to, once, and over nothing else", () => {
   const state = filled();
   const own = fork(state);
   applyChanges(own, [put("things", "", "d")], {}, 2);
@@ -38,22 +39,28 @@ test("a fork copies what it writes to, once, and nothing else", () => {
   assert.equal(listOf(own, "things", "/p"), listOf(state, "things", "/p"));
   assert.equal(own.resources.get("others"), state.resources.get("others"));
   assert.deepEqual([copy?.entries.size, listOf(state, "things", "")?.entries.size], [3, 1]);
-  assert.deepEqual([own.log.entries.length, state.log.entries.length], [5, 3]);
+  assert.deepEqual([lengthOf(own.log), lengthOf(state.log)], [5, 3]);
 });
 
-test("a fork that only reads copies nothing, not even the log", () => {
+test("a fork that only reads lays nothing over anything", () => {
   const state = filled();
   const own = fork(state);
-  assert.equal(own.log.entries, state.log.entries);
   assert.equal(own.resources.get("things"), state.resources.get("things"));
 });
 
-test("what was merged is written without further copies", () => {
-  const own = fork(filled());
+test("what was absorbed is in the lists that were there, and written without layers", () => {
+  const state = filled();
+  const before = [listOf(state, "things", ""), listOf(state, "things", "/p")];
+  const own = fork(state);
   applyChanges(own, [put("things", "", "d")], {}, 2);
-  const state = merged(own);
-  const list = listOf(state, "things", "/p");
-  applyChanges(state, [put("things", "/p", "f")], {}, 3);
-  assert.equal(listOf(state, "things", "/p"), list);
-  assert.equal(list?.entries.size, 2);
+  const part = fork(own);
+  applyChanges(part, [put("things", "", "e"), put("things", "/p", "f"), put("things", "/new", "g")], {}, 2);
+  absorb(own, part);
+  assert.deepEqual([before[0]?.entries.size, before[1]?.entries.size], [1, 1]);
+  absorb(state, own);
+  assert.deepEqual([listOf(state, "things", ""), listOf(state, "things", "/p")], before);
+  assert.deepEqual([...(before[0]?.entries.keys() ?? [])].sort(), ["a", "d", "e"]);
+  assert.ok(before[0]?.entries instanceof Map && listOf(state, "things", "/new")?.entries instanceof Map);
+  assert.equal(before[1]?.entries.size, 2);
+  assert.equal(lengthOf(state.log), 7);
 });

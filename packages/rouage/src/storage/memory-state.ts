@@ -1,31 +1,32 @@
 /**
- * What the memory storage holds. A transaction works on a fork, which copies a list, or a resource's unique values, only when it
- * is about to write there; others go on reading what it was forked from.
+ * What the memory storage holds. A transaction works on a fork, which puts a layer over a list, or a resource's unique values, when
+ * it is about to write there; others go on reading what lies below until the fork is absorbed.
  */
 import { canonicalJson, type EvaluatedEntry, uniqueValue } from "./evaluate.ts";
-import { blank, type MemoryLog } from "./memory-log.ts";
+import { LayeredMap, type MapLike } from "./layered-map.ts";
+import { absorbLog, blank, forkLog, type MemoryLog } from "./memory-log.ts";
 import type { ListDefinition, StoredEntry } from "./storage.ts";
 
 export interface MemoryState {
   readonly resources: Map<string, MemoryResource>;
   /** Members of each group. */
-  readonly groups: Map<string, ReadonlySet<string>>;
+  readonly groups: MapLike<string, ReadonlySet<string>>;
   readonly log: MemoryLog;
-  /** Resources and lists that this state alone holds, and may write. Undefined: all of them. */
-  readonly own: Set<object> | undefined;
+  /** Resources and lists that this state alone holds, and may write, each with what it lies over. Undefined: all of them. */
+  readonly own: Map<object, MemoryResource | MemoryList | undefined> | undefined;
 }
 
 export interface MemoryResource {
   readonly definition: ListDefinition;
-  readonly lists: Map<string, MemoryList>;
+  readonly lists: MapLike<string, MemoryList>;
   /** Who holds which unique value, for each constraint. */
-  readonly unique: readonly Map<string, Holder>[];
+  readonly unique: readonly MapLike<string, Holder>[];
 }
 
 export interface MemoryList {
-  readonly entries: Map<string, MemoryEntry>;
+  readonly entries: MapLike<string, MemoryEntry>;
   /** Revisions of the entries. */
-  readonly revisions: Set<number>;
+  readonly revisions: MapLike<number, true>;
   revision: number;
   purged: number;
 }
@@ -43,7 +44,7 @@ export interface Holder {
 export type Undo = (() => void)[];
 
 export function emptyState(): MemoryState {
-  return { resources: new Map(), groups: new Map(), log: { entries: [], own: true }, own: undefined };
+  return { resources: new Map(), groups: new Map(), log: { entries: [], below: undefined }, own: undefined };
 }
 
 /** Takes everything out but what is defined. */
@@ -51,7 +52,7 @@ export function emptyOut({ resources, groups, log, own }: MemoryState): void {
   for (const [name, { definition }] of resources) {
     const empty: MemoryResource = { definition, lists: new Map(), unique: claims(definition, new Map()) };
     resources.set(name, empty);
-    own?.add(empty);
+    own?.set(empty, undefined);
   }
   groups.clear();
   blank(log, () => true);
@@ -60,24 +61,50 @@ export function emptyOut({ resources, groups, log, own }: MemoryState): void {
 export function fork({ resources, groups, log }: MemoryState): MemoryState {
   return {
     resources: new Map(resources),
-    groups: new Map(groups),
-    log: { entries: log.entries, own: false },
-    own: new Set(),
+    groups: new LayeredMap(groups),
+    log: forkLog(log),
+    own: new Map(),
   };
 }
 
-/** Puts what a fork of a fork has come to in its place. */
+/** Puts what a fork has come to into what it was forked from. */
 export function absorb(state: MemoryState, part: MemoryState): void {
-  for (const [name, resource] of part.resources) state.resources.set(name, resource);
-  state.groups.clear();
-  for (const [group, members] of part.groups) state.groups.set(group, members);
-  for (const copy of part.own ?? []) state.own?.add(copy);
-  if (part.log.own) Object.assign(state.log, part.log);
+  for (const [name, resource] of part.resources) {
+    if (part.own?.has(resource) !== true) continue;
+    const below = part.own.get(resource);
+    // Emptied, or of something that the state itself only reads: taken over as it is, with the lists that were written.
+    if (below === undefined || !("lists" in below) || state.own?.has(below) === false) {
+      state.resources.set(name, resource);
+      state.own?.set(resource, below);
+      for (const [, list] of written(resource.lists)) state.own?.set(list, part.own.get(list));
+    } else absorbResource(state, part.own, resource, below);
+  }
+  if (part.groups instanceof LayeredMap) part.groups.settle();
+  absorbLog(state.log, part.log);
 }
 
-/** The fork as the state that everybody sees from now on. */
-export function merged({ resources, groups, log }: MemoryState): MemoryState {
-  return { resources, groups, log: { entries: log.entries, own: true }, own: undefined };
+function absorbResource(
+  { own }: MemoryState,
+  partOwn: NonNullable<MemoryState["own"]>,
+  { lists, unique }: MemoryResource,
+  below: MemoryResource,
+): void {
+  for (const [parent, list] of written(lists)) {
+    const under = partOwn.get(list);
+    if (under === undefined || !("entries" in under) || own?.has(under) === false) {
+      below.lists.set(parent, list);
+      own?.set(list, under);
+    } else {
+      for (const layer of [list.entries, list.revisions]) if (layer instanceof LayeredMap) layer.settle();
+      under.revision = list.revision;
+      under.purged = list.purged;
+    }
+  }
+  for (const holders of unique) if (holders instanceof LayeredMap) holders.settle();
+}
+
+function written<K, V extends NonNullable<unknown>>(map: MapLike<K, V>): Iterable<[K, V]> {
+  return map instanceof LayeredMap ? map.written() : map;
 }
 
 /** The resource, to be written. */
@@ -86,11 +113,11 @@ export function writableResource({ resources, own }: MemoryState, name: string):
   if (found === undefined || own === undefined || own.has(found)) return found;
   const copy: MemoryResource = {
     definition: found.definition,
-    lists: new Map(found.lists),
-    unique: found.unique.map((holders) => new Map(holders)),
+    lists: new LayeredMap(found.lists),
+    unique: found.unique.map((holders) => new LayeredMap(holders)),
   };
   resources.set(name, copy);
-  own.add(copy);
+  own.set(copy, found);
   return copy;
 }
 
@@ -101,10 +128,10 @@ export function touch(state: MemoryState, { lists }: MemoryResource, parent: str
   if (found !== undefined && (own === undefined || own.has(found))) return found;
   const list: MemoryList =
     found === undefined
-      ? { entries: new Map(), revisions: new Set(), revision: 0, purged: 0 }
-      : { ...found, entries: new Map(found.entries), revisions: new Set(found.revisions) };
+      ? { entries: new Map(), revisions: new Map(), revision: 0, purged: 0 }
+      : { ...found, entries: new LayeredMap(found.entries), revisions: new LayeredMap(found.revisions) };
   lists.set(parent, list);
-  own?.add(list);
+  own?.set(list, found);
   if (found === undefined) undo.push(() => lists.delete(parent));
   return list;
 }
@@ -124,13 +151,13 @@ export function place(
     if (previous === undefined) list.entries.delete(next.id);
     else {
       list.entries.set(previous.id, previous);
-      list.revisions.add(previous.revision);
+      list.revisions.set(previous.revision, true);
     }
   });
   list.revision = revision;
   if (previous !== undefined) list.revisions.delete(previous.revision);
   list.entries.set(next.id, next);
-  list.revisions.add(next.revision);
+  list.revisions.set(next.revision, true);
 }
 
 /** Gives the unique values of `previous` back and takes those of `next`; answers who has one of them already. */
@@ -163,7 +190,7 @@ export function claim(
 }
 
 /** The unique values that the lists hold. @throws Error where two objects share one */
-export function claims(definition: ListDefinition, lists: ReadonlyMap<string, MemoryList>): MemoryResource["unique"] {
+export function claims(definition: ListDefinition, lists: MapLike<string, MemoryList>): MemoryResource["unique"] {
   return definition.unique.map((fields) => {
     const holders = new Map<string, Holder>();
     for (const [parent, { entries }] of lists) {

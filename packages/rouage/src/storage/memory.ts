@@ -7,7 +7,7 @@ import { checkChanges } from "./check-changes.ts";
 import { compareEntries, compareStrings, isBehind, matches } from "./evaluate.ts";
 import type { Filter } from "./filter.ts";
 import { applyChanges, eraseScopes, purge, undefinedResource } from "./memory-changes.ts";
-import { readLog } from "./memory-log.ts";
+import { lengthOf, readLog } from "./memory-log.ts";
 import { memoryPermissions } from "./memory-permissions.ts";
 import {
   absorb,
@@ -19,7 +19,6 @@ import {
   type MemoryList,
   type MemoryResource,
   type MemoryState,
-  merged,
   touch,
   writableResource,
 } from "./memory-state.ts";
@@ -42,7 +41,7 @@ export function memoryStorage({ clock, log = silentLogger, transactionLimitMs }:
   const writers = turns();
   const news = notifier();
   const created = clock.now();
-  let committed = emptyState();
+  const committed = emptyState();
   let closed = false;
   let closing: Promise<void> | undefined;
 
@@ -139,7 +138,7 @@ export function memoryStorage({ clock, log = silentLogger, transactionLimitMs }:
         const own = fork(committed);
         const result = await transactions.during(own, work);
         if (result.outcome.status === "fulfilled") {
-          committed = merged(own);
+          absorb(committed, own);
           news.notify();
         }
         return result;
@@ -158,13 +157,12 @@ export function memoryStorage({ clock, log = silentLogger, transactionLimitMs }:
     log(query = {}) {
       open();
       const isInside = query.follow !== true && transactions.current() !== undefined;
-      const entries = () => (isInside ? state() : committed).log.entries;
-      return readLog(query, { entries, news, closed: () => closed });
+      return readLog(query, { log: () => (isInside ? state() : committed).log, news, closed: () => closed });
     },
 
     async position() {
       open();
-      return state().log.entries.length;
+      return lengthOf(state().log);
     },
 
     async *lists() {

@@ -44,7 +44,7 @@ export function builtinEndpoints(parts: BuiltinParts): readonly Endpoint[] {
   };
 
   return [
-    ...view("/", "hello", helloView(parts), { identify: true }),
+    ...view("/", "hello", helloView(parts), { identify: true, lenient: true }),
     ...view(
       "/__heartbeat__",
       "heartbeat",

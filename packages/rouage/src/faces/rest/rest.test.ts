@@ -285,6 +285,8 @@ test("§1.2 the hello view says what the service is, and who is asking", async (
     id: "test:bob",
     principals: ["system.Everyone", "system.Authenticated", "test:bob"],
   });
+  const unknown = await call(face, "GET", "/v1/", { as: "!" });
+  assert.deepEqual([unknown.status, unknown.json.user], [200, undefined], "credentials that do not count");
 });
 
 test("§1.2 a read-only hello view may be cached", async () => {
