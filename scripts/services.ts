@@ -3,8 +3,9 @@
  * this user may install packages; the SMTP server of the mail tests comes with the development dependencies and is started by them.
  */
 import { spawnSync } from "node:child_process";
-import { existsSync } from "node:fs";
+import { existsSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { findRedis } from "../packages/rouage/src/cache/redis/test-server.ts";
 import { findPostgres } from "../packages/rouage/src/storage/postgres/test-server.ts";
 
 const chromium = process.env.CHROMIUM_PATH ?? "/usr/bin/chromium";
@@ -50,6 +51,35 @@ if (process.env.ROUAGE_TEST_POSTGRES !== undefined) {
     );
   }
   process.stdout.write(`postgresql: ${run(join(folder, "postgres"), ["--version"]).trim()}\n`);
+}
+
+if (findRedis() === undefined && process.getuid?.() === 0 && existsSync("/usr/bin/apt-get")) {
+  process.stdout.write("redis: installing from Debian's packages\n");
+  run("apt-get", ["update", "-q"]);
+  withoutStarting(() => {
+    run("apt-get", ["install", "-y", "-q", "--no-install-recommends", "redis-server"], {
+      DEBIAN_FRONTEND: "noninteractive",
+    });
+  });
+  // Tests start servers of their own; the package's would be one more at every start of the machine.
+  run("update-rc.d", ["redis-server", "disable"]);
+}
+const redis = findRedis();
+if (redis === undefined) {
+  fail("Redis is missing. Install it (Debian: apt-get install redis-server), or name its program in REDIS_SERVER");
+}
+process.stdout.write(`redis: ${run(redis, ["--version"]).trim()}\n`);
+
+/** Debian's packages ask this file whether they may start what they bring (policy-rc.d of invoke-rc.d). */
+function withoutStarting(install: () => void): void {
+  const policy = "/usr/sbin/policy-rc.d";
+  const isOurs = !existsSync(policy);
+  if (isOurs) writeFileSync(policy, "#!/bin/sh\nexit 101\n", { mode: 0o755 });
+  try {
+    install();
+  } finally {
+    if (isOurs) rmSync(policy);
+  }
 }
 
 function run(command: string, args: readonly string[], environment: Readonly<Record<string, string>> = {}): string {

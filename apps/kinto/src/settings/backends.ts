@@ -47,14 +47,25 @@ function cacheOf(reader: SettingsReader): string {
   const url = reader.text("cache_url");
   const backend = reader.text("cache_backend");
   const bytes = reader.integer("cache_max_size_bytes", { minimum: 1 });
-  reader.accept("cache_prefix");
+  const prefix = reader.text("cache_prefix");
   reader.accept("cache_hosts");
   if (url?.startsWith("memory:") === true) return url;
-  if ((backend !== undefined && !/(^|\.)memory$/.test(backend)) || url !== undefined)
+  const isMemory = backend !== undefined && /(^|\.)memory$/.test(backend);
+  if (!isMemory && url !== undefined && /^rediss?:/.test(url)) return prefixed(url, prefix);
+  if (backend !== undefined && /(^|[._])redis([._]|$)/.test(backend)) {
+    reader.problem("cache_url", `cache_backend ${backend} needs it: redis://HOST:6379/0, or rediss:// for TLS`);
+  } else if (!isMemory && (backend !== undefined || url !== undefined)) {
     reader.warn(
-      `cache_backend ${backend ?? schemeOf(url ?? "")} is not available here: the cache is in this process's memory; set cache_backend to kinto.core.cache.memory`,
+      `cache_backend ${backend ?? schemeOf(url ?? "")} is not available here: the cache is in this process's memory; set cache_url to redis://HOST, or cache_backend to kinto.core.cache.memory`,
     );
+  }
   return bytes === undefined ? "memory:" : `memory:?max_bytes=${bytes}`;
+}
+
+/** The URL's own word on what keys begin with counts. */
+function prefixed(url: string, prefix: string | undefined): string {
+  if (prefix === undefined || /[?&]prefix=/.test(url)) return url;
+  return `${url}${url.includes("?") ? "&" : "?"}prefix=${encodeURIComponent(prefix)}`;
 }
 
 function isOurs(url: string): boolean {

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { type Logger, SettingsError, silentLogger } from "rouage";
 import { startKinto } from "../app.ts";
+import { readBackends } from "./backends.ts";
 import { loadSettings } from "./load.ts";
 import { settingsReader } from "./reader.ts";
 import { readToolkitSettings } from "./toolkit-settings.ts";
@@ -149,6 +150,29 @@ test("caches and permissions elsewhere are warned of: the one is in memory, the 
   assert.equal(warnings.length, 2);
   assert.match(warnings.join("\n"), /cache_backend kinto\.core\.cache\.memcached/);
   assert.doesNotMatch(warnings.join("\n"), /hidden/);
+});
+
+test("a cache in Redis is used as it is named, with the prefix that Kinto's keys have", () => {
+  const cacheOf = (text: string): string => {
+    const entries = new Map(text.split("\n").map((line) => line.split(" = ", 2) as [string, string]));
+    const reader = settingsReader({ entries });
+    const { cache } = readBackends(reader);
+    reader.assertUsable();
+    assert.deepEqual([reader.warnings, reader.leftovers()], [[], []]);
+    return cache;
+  };
+  for (const [text, cache] of [
+    ["cache_url = redis://:hidden@cache/1\ncache_backend = kinto.core.cache.redis", "redis://:hidden@cache/1"],
+    ["cache_url = rediss://cache\ncache_backend = kinto_redis.cache\ncache_pool_size = 50", "rediss://cache"],
+    ["cache_url = redis://cache\ncache_prefix = a&b:", "redis://cache?prefix=a%26b%3A"],
+    ["cache_url = redis://cache?command_timeout=2\ncache_prefix = x", "redis://cache?command_timeout=2&prefix=x"],
+    ["cache_url = redis://cache?prefix=y\ncache_prefix = x", "redis://cache?prefix=y"],
+    ["cache_url = redis://cache\ncache_backend = kinto.core.cache.memory", "memory:"],
+    ["cache_max_size_bytes = 1000\ncache_backend = kinto.core.cache.memory", "memory:?max_bytes=1000"],
+  ] as const)
+    assert.equal(cacheOf(text), cache);
+  for (const backend of ["kinto.core.cache.redis", "kinto_redis.cache"])
+    assert.throws(() => cacheOf(`cache_backend = ${backend}`), /cache_url.*needs it: redis:\/\/HOST/s);
 });
 
 test("what Kinto refuses to start with is refused", async () => {

@@ -14,6 +14,11 @@ export interface Cache extends AsyncDisposable {
   set(key: string, value: string, ttlSeconds: number): void | Promise<void>;
   /** Keeps the value unless there is one already; says whether it was kept. Atomic over all users of the cache. */
   add(key: string, value: string, ttlSeconds: number): boolean | Promise<boolean>;
+  /**
+   * Keeps `value` in the place of `old` if that is what is there; says whether it was kept. Atomic over all users: who reads, works out the next
+   * value and is told `false` begins again.
+   */
+  replace(key: string, old: string, value: string, ttlSeconds: number): boolean | Promise<boolean>;
   /** Removes a value and answers what it was. */
   delete(key: string): string | undefined | Promise<string | undefined>;
   /** Seconds until a value goes; undefined where there is none. */

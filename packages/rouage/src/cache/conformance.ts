@@ -78,6 +78,37 @@ export function cacheConformance(name: string, open: CacheSubject): void {
       assert.equal(await cache.get("a"), String(kept.indexOf(true)));
     });
 
+    cacheTest(
+      "replace keeps a value in the place of the one that was named, and of no other",
+      async ({ cache, pass }) => {
+        assert.equal(await cache.replace("a", "", "1", 60), false);
+        assert.equal(await cache.get("a"), undefined);
+        await cache.set("a", "1", 60);
+        assert.equal(await cache.replace("a", "2", "3", 60), false);
+        assert.equal(await cache.get("a"), "1");
+        assert.equal(await cache.replace("a", "1", "2", 1), true);
+        assert.equal(await cache.get("a"), "2");
+        await pass(1.1);
+        assert.equal(await cache.replace("a", "2", "3", 60), false);
+        assert.equal(await cache.get("a"), undefined);
+      },
+    );
+
+    cacheTest(
+      "what many make of a value one after the other by replace is all there",
+      async ({ cache, other = cache }) => {
+        await cache.set("a", "0", 60);
+        const step = async (user: Cache): Promise<void> => {
+          for (;;) {
+            const old = (await user.get("a")) ?? assert.fail();
+            if (await user.replace("a", old, String(Number(old) + 1), 60)) return;
+          }
+        };
+        await Promise.all(Array.from({ length: 20 }, (_, index) => step(index % 2 === 0 ? cache : other)));
+        assert.equal(await cache.get("a"), "20");
+      },
+    );
+
     cacheTest("delete answers what was there", async ({ cache }) => {
       await cache.set("a", "1", 60);
       assert.equal(await cache.delete("a"), "1");
@@ -109,6 +140,10 @@ export function cacheConformance(name: string, open: CacheSubject): void {
       await cache.set("a", "text", 60);
       await assert.rejects(async () => cache.increment("a", 1, 60), TypeError);
       assert.equal(await cache.get("a"), "text");
+      await cache.set("n", String(Number.MAX_SAFE_INTEGER), 60);
+      await assert.rejects(async () => cache.increment("n", 1, 60), TypeError);
+      await assert.rejects(async () => cache.increment("n", 0.5, 60), TypeError);
+      assert.equal(await cache.get("n"), String(Number.MAX_SAFE_INTEGER));
       for (const ttl of [0, -1, Number.NaN, Number.POSITIVE_INFINITY])
         await assert.rejects(async () => cache.set("b", "1", ttl), RangeError);
       assert.equal(await cache.get("b"), undefined);

@@ -30,6 +30,7 @@ export function measuredCache(cache: Cache, metrics: Metrics): Cache {
     },
     set: (key, value, ttlSeconds) => cache.set(key, value, ttlSeconds),
     add: (key, value, ttlSeconds) => cache.add(key, value, ttlSeconds),
+    replace: (key, old, value, ttlSeconds) => cache.replace(key, old, value, ttlSeconds),
     delete: (key) => cache.delete(key),
     ttl: (key) => cache.ttl(key),
     expire: (key, ttlSeconds) => cache.expire(key, ttlSeconds),

@@ -40,6 +40,13 @@ test("a value larger than the cache is not kept, and takes nothing else away", (
 
 type Step =
   | { readonly kind: "set" | "add"; readonly key: string; readonly value: string; readonly ttl: number }
+  | {
+      readonly kind: "replace";
+      readonly key: string;
+      readonly old: string;
+      readonly value: string;
+      readonly ttl: number;
+    }
   | { readonly kind: "get" | "delete"; readonly key: string }
   | { readonly kind: "expire"; readonly key: string; readonly ttl: number }
   | { readonly kind: "increment"; readonly key: string; readonly by: number; readonly ttl: number }
@@ -47,13 +54,15 @@ type Step =
 
 const key = fc.constantFrom("a", "b", "c", "d", "e");
 const ttl = fc.integer({ min: 1, max: 20 });
+const small = fc.integer({ min: 0, max: 3 }).map(String);
 const step: fc.Arbitrary<Step> = fc.oneof(
   fc.record({
     kind: fc.constantFrom("set" as const, "add" as const),
     key,
-    value: fc.integer({ min: 0, max: 1000 }).map(String),
+    value: fc.oneof(small, fc.integer({ min: 0, max: 1000 }).map(String)),
     ttl,
   }),
+  fc.record({ kind: fc.constant("replace" as const), key, old: small, value: small, ttl }),
   fc.record({ kind: fc.constantFrom("get" as const, "delete" as const), key }),
   fc.record({ kind: fc.constant("expire" as const), key, ttl }),
   fc.record({ kind: fc.constant("increment" as const), key, by: fc.integer({ min: -5, max: 5 }), ttl }),
@@ -94,6 +103,12 @@ test("any sequence of calls answers as a list in the order of use would, and sta
             assert.equal(
               cache.add(each.key, each.value, each.ttl),
               found === undefined && keep({ key: each.key, value: each.value, expires }),
+            );
+            break;
+          case "replace":
+            assert.equal(
+              cache.replace(each.key, each.old, each.value, each.ttl),
+              found?.value === each.old && keep({ key: each.key, value: each.value, expires }),
             );
             break;
           case "get":

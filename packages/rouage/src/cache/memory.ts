@@ -73,6 +73,10 @@ export function memoryCache({ clock, maxBytes = defaultBytes, onEvict }: MemoryC
       const expires = expiry(ttlSeconds);
       return live(key) === undefined && keep(key, { value, expires });
     },
+    replace(key, old, value, ttlSeconds) {
+      const expires = expiry(ttlSeconds);
+      return live(key)?.value === old && keep(key, { value, expires });
+    },
     delete(key) {
       const entry = live(key);
       if (entry !== undefined) remove(key, entry);

@@ -10,5 +10,9 @@ export function checkTtl(ttlSeconds: number): number {
 export function incremented(key: string, value: string | undefined, by: number): number {
   const sum = Number(value ?? "0") + by;
   if (Number.isSafeInteger(sum) && (value === undefined || /^-?\d+$/.test(value))) return sum;
-  throw new TypeError(`${JSON.stringify(key)} is no whole number that could be added to`);
+  throw notANumber(key);
+}
+
+export function notANumber(key: string): TypeError {
+  return new TypeError(`${JSON.stringify(key)} is no whole number that could be added to`);
 }

@@ -35,7 +35,7 @@ export async function openBackends(
     for (const backend of owned.toReversed()) await backend.close();
   };
   try {
-    const cache = given.cache ?? own(await openCache(settings.cache, { clock, metrics }));
+    const cache = given.cache ?? own(await openCache(settings.cache, { clock, log, metrics, name }));
     const queryBudgetMs = settings.storage_query_budget_ms;
     const storage =
       given.storage ?? own(await openStorage(settings.storage, { clock, log, metrics, queryBudgetMs, name }));

@@ -22,7 +22,8 @@ export const settingsSchema = Type.Object({
   cache: Type.String({
     pattern: "^[a-z][a-z0-9+.-]*:",
     default: "memory:?max_bytes=524288",
-    description: "URL of the cache: `memory:`, with `?max_bytes=` so many bytes of this process.",
+    description:
+      "URL of the cache: `memory:`, with `?max_bytes=` so many bytes of this process, or `redis://USER:PASSWORD@HOST/DATABASE` (`rediss://` for TLS), which [several instances](instances.md) share.",
   }),
   log_level: Type.Enum(["trace", "debug", "info", "warn", "error", "fatal", "silent"], {
     default: "info",
