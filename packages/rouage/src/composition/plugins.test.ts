@@ -466,7 +466,7 @@ test("the cache of a service is opened by URL, or handed in and left open", asyn
   opened.context.cache.set("a", "1", 60);
   assert.equal(opened.context.cache.get("a"), "1");
   assert.match(opened.metrics(), /cache_reads_total\{outcome="hit",service="kittens"\} 1/);
-  await assert.rejects(started(t, [], {}, { settings: { cache: "redis://localhost" } }), /not a cache URL/);
+  await assert.rejects(started(t, [], {}, { settings: { cache: "memcached://localhost" } }), /not a cache URL/);
 
   const given = memoryCache({ clock: manualClock() });
   given.set("a", "1", 60);
