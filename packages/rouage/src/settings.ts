@@ -8,6 +8,10 @@ export interface Settings {
   readonly port: number;
   /** Backend URL: `memory:`, `sqlite:PATH`. */
   readonly storage: string;
+  /** Folder that notes what is erased; undefined: nothing is noted. */
+  readonly erasure_ledger: string | undefined;
+  /** How long it keeps what it notes. */
+  readonly erasure_ledger_days: number;
   /** Cache URL: `memory:?max_bytes=N`. */
   readonly cache: string;
   readonly log_level: "trace" | "debug" | "info" | "warn" | "error" | "fatal" | "silent";

@@ -1,5 +1,6 @@
 /** Finds the command that the arguments name, and says in one or two lines what is wrong where something is. */
 import { applicationOf, runApplication } from "./application.ts";
+import { backup, restore } from "./backup.ts";
 import { client } from "./client.ts";
 import type { Command, Environment } from "./command.ts";
 import { dump, load } from "./copies.ts";
@@ -12,7 +13,7 @@ import { UsageError } from "./usage-error.ts";
 /** Exit codes: done; the command failed; the command was called wrongly. */
 export const exits = { done: 0, failed: 1, usage: 2 } as const;
 
-const commands: Readonly<Record<string, Command>> = { start, dev, openapi, client, dump, load, keys };
+const commands: Readonly<Record<string, Command>> = { start, dev, openapi, client, dump, load, backup, restore, keys };
 
 export async function dispatch(args: readonly string[], environment: Environment): Promise<number> {
   const [name, ...rest] = args;

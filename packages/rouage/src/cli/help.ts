@@ -16,10 +16,14 @@ Commands:
   rouage client FILE            write a typed TypeScript client of the service to standard output
   rouage dump FILE              write everything that the service keeps as lines of JSON (log and its positions apart)
   rouage load FILE              fill the service's empty store from such lines
+  rouage backup STORE FOLDER    copy the embedded store while it is used: a folder below FOLDER with a manifest
+  rouage restore STORE BACKUP   put such a copy where no store is, beyond all that clients have seen
   rouage keys init              make a key file: --dir FOLDER --purpose NAME [--kind EdDSA|ES256|secret]
   rouage keys rotate            add a new active key: --dir FOLDER --purpose NAME [--keep SECONDS]
   rouage keys list              show the keys of a folder: --dir FOLDER
   rouage NAME …                 run an application that is installed as the package NAME-app, with its own arguments
+
+STORE is the file of a service, whose settings name its store, or the URL of a store itself.
 
 Options:
   --config FILE                 read settings from a TOML, YAML, INI or JSON file (all but keys)
@@ -27,6 +31,9 @@ Options:
   --host HOST, --port PORT      short for --set host=HOST, --set port=PORT (start, dev)
   --out FILE                    write to a file instead of standard output (openapi, client, dump)
   --in FILE                     read from a file instead of standard input (load)
+  --keep N                      how many backups of the service stay in the folder (backup; default: all)
+  --ledger FOLDER               erasure ledger, where it is elsewhere than the setting says (restore)
+  --without-ledger              restore although nobody knows what was erased since (restore)
   --dir FOLDER                  folder of the key files (keys)
   --purpose NAME                what the key is for; also the name of its file (keys init, keys rotate)
   --kind KIND                   EdDSA (default), ES256 or secret (keys init)

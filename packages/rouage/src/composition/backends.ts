@@ -6,6 +6,7 @@ import { openCache } from "../cache/open.ts";
 import type { Clock } from "../clock.ts";
 import type { StartOptions } from "../service-declaration.ts";
 import type { Settings } from "../settings.ts";
+import { openLedger, withLedger } from "../storage/erasure-ledger.ts";
 import { measuredStorage } from "../storage/measured.ts";
 import { openStorage } from "../storage/open.ts";
 import type { Storage } from "../storage/storage.ts";
@@ -37,12 +38,19 @@ export async function openBackends(
   try {
     const cache = given.cache ?? own(await openCache(settings.cache, { clock, log, metrics, name }));
     const queryBudgetMs = settings.storage_query_budget_ms;
-    const storage =
+    const opened =
       given.storage ?? own(await openStorage(settings.storage, { clock, log, metrics, queryBudgetMs, name }));
+    const storage = await ledgered(opened);
     if (!settings.metrics_enabled) return { storage, cache, close };
     return { storage: measuredStorage(storage, metrics), cache: measuredCache(cache, metrics), close };
   } catch (error) {
     await close();
     throw error;
+  }
+
+  async function ledgered(storage: Storage): Promise<Storage> {
+    const { erasure_ledger: folder, erasure_ledger_days: keepDays } = settings;
+    if (folder === undefined) return storage;
+    return withLedger(storage, await openLedger({ folder, service: name, keepDays }), clock.now);
   }
 }

@@ -19,6 +19,19 @@ export const settingsSchema = Type.Object({
     description:
       "URL of the storage: `memory:`, `sqlite:PATH`, relative to the working directory, or `postgres://USER:PASSWORD@HOST/DATABASE` (see [Storage](storage.md)); `{name}` is the service's name.",
   }),
+  erasure_ledger: Type.Optional(
+    Type.String({
+      minLength: 1,
+      description:
+        "Folder that notes, as keyed hashes, what is erased for good, so that a restored backup brings nothing of it back (see [Restoring](storage.md#restoring)). Keep it outside of what is backed up, best on another disk. Without it, nothing is noted.",
+    }),
+  ),
+  erasure_ledger_days: Type.Integer({
+    minimum: 1,
+    maximum: 36_500,
+    default: 400,
+    description: "How long the ledger keeps a line, at least: longer than any backup is kept.",
+  }),
   cache: Type.String({
     pattern: "^[a-z][a-z0-9+.-]*:",
     default: "memory:?max_bytes=524288",

@@ -82,7 +82,7 @@ export function migrate(
   }
 }
 
-function schemaVersion(connection: DatabaseSync): number {
+export function schemaVersion(connection: DatabaseSync): number {
   const id = connection.prepare("PRAGMA application_id").get()?.application_id;
   const tables = connection.prepare("SELECT count(*) AS n FROM sqlite_schema").get()?.n;
   if (id === 0 && tables === 0) return 0;

@@ -60,6 +60,8 @@ export function sqliteStorage({
     throw error;
   }
   const created = one(database.prepare("SELECT value FROM meta WHERE key = 'created'"))?.[0] as number;
+  /** Of a file that comes from a backup: no list knows what was deleted before. */
+  const restored = (one(database.prepare("SELECT value FROM meta WHERE key = 'restored'"))?.[0] ?? 0) as number;
   const resources = new Map<string, SqliteResource>();
   const wal = walSync(path);
   /** Another process's commit was seen: it may not be on disk yet. */
@@ -304,7 +306,7 @@ export function sqliteStorage({
       settled(({ database: { prepare } }) => {
         resourceOf(resource);
         const row = one(prepare("SELECT purged FROM lists WHERE resource = ? AND parent = ?"), resource, parent);
-        return (row?.[0] as number | undefined) ?? 0;
+        return Math.max((row?.[0] as number | undefined) ?? 0, restored);
       }),
 
     async check(readOnly = false) {

@@ -24,7 +24,7 @@ export function listStatesBehind(
 ): readonly ListState[] {
   const rows = many(
     prepare(
-      `SELECT resource, parent, revision, purged FROM lists WHERE (resource, parent) > (?, ?) ORDER BY resource, parent LIMIT ${page}`,
+      `SELECT resource, parent, revision, max(purged, coalesce((SELECT value FROM meta WHERE key = 'restored'), 0)) FROM lists WHERE (resource, parent) > (?, ?) ORDER BY resource, parent LIMIT ${page}`,
     ),
     after?.resource ?? "",
     after?.parent ?? "",
@@ -56,7 +56,7 @@ export function emptyOut(database: Pick<Database, "prepare">): void {
 }
 
 /** Of every resource that the file knows, defined in this process or not. */
-function tablesOf({
+export function tablesOf({
   prepare,
 }: Pick<Database, "prepare">): readonly { readonly resource: string; readonly table: string }[] {
   const rows = many(
