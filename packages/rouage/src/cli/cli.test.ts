@@ -135,7 +135,7 @@ describe("rouage start", () => {
       [["start", "a.ts", "--prot", "1"], /--prot/],
       [
         ["strat"],
-        /no command strat, and no package strat-app is installed here; the commands are start, dev, openapi, client, dump, load, keys/,
+        /no command strat, and no package strat-app is installed here; the commands are start, dev, openapi, client, dump, load, .*keys/,
       ],
     ] as const) {
       const { code, errors } = await ended(t, args);
