@@ -7,12 +7,14 @@ import type { Cache } from "../cache/cache.ts";
 import { ServiceError } from "../errors.ts";
 import type { HttpRequest } from "../http.ts";
 import type { Principal } from "../principal.ts";
+import { type Logger, silentLogger } from "../telemetry/log.ts";
 import { basicChallenge } from "./basic.ts";
 import { type BasicCredentials, parseBasic } from "./basic-credentials.ts";
 import type { AuthenticationPolicy } from "./policy.ts";
 import { remembered } from "./remembered.ts";
 import { equalText } from "./secrets.ts";
-import { type Throttle, throttle } from "./throttle.ts";
+import type { Throttle } from "./throttle.ts";
+import { sharedThrottle } from "./throttle-shared.ts";
 
 export interface AccountsAuthOptions {
   /** Also what identities begin with. Default `account`. */
@@ -27,8 +29,10 @@ export interface AccountsAuthOptions {
   readonly cache: Cache;
   /** How long a successful check holds. Default 30; 0: every request is checked. */
   readonly cacheSeconds?: number;
-  /** Default: one of its own. */
+  /** Default: one of its own, counted in the cache where that is shared. */
   readonly throttle?: Throttle;
+  /** Told when that one cannot reach the cache. Default: nobody. */
+  readonly log?: Logger;
   /** Shown in `WWW-Authenticate`. */
   readonly realm?: string;
 }
@@ -49,7 +53,7 @@ export interface AccountsPolicy extends AuthenticationPolicy {
 export function accountsAuth(options: AccountsAuthOptions): AccountsPolicy {
   const { name = "account", verify, secret, cache, cacheSeconds = 30, realm = "Realm" } = options;
   if (secret.length === 0) throw new Error(`authentication policy ${name}: the secret is empty`);
-  const tries = options.throttle ?? throttle();
+  const tries = options.throttle ?? sharedThrottle({ cache, name, log: options.log ?? silentLogger });
   const underWay = new Map<string, Promise<boolean | undefined>>();
   const hmac = (key: string | Uint8Array, text: string) => createHmac("sha256", key).update(text).digest("base64url");
 
@@ -96,17 +100,18 @@ export function accountsAuth(options: AccountsAuthOptions): AccountsPolicy {
     key: string,
     proof: string,
   ): Promise<boolean | undefined> {
-    const attempt = tries.attempt(user, peer);
+    const trying = tries.attempt(user, peer);
+    const attempt = trying instanceof Promise ? await trying : trying;
     let right: boolean | undefined;
     try {
       right = await verify(user, password);
     } catch (error) {
-      attempt.abandoned();
+      await attempt.abandoned();
       throw error;
     }
-    if (right === undefined) attempt.abandoned();
+    if (right === undefined) await attempt.abandoned();
     if (right !== true) return right;
-    attempt.succeeded();
+    await attempt.succeeded();
     if (cacheSeconds > 0) await keep(key, proof);
     return true;
   }
@@ -148,11 +153,11 @@ export function accountsAuth(options: AccountsAuthOptions): AccountsPolicy {
       return found instanceof Promise ? found.then(answer) : answer(found);
     },
     async forget(user) {
-      tries.forget(user);
       // Who comes from here on is checked anew.
       underWay.clear();
       const key = `${name}:${hmac(secret, `${name}\n${user}`)}`;
-      if (cacheSeconds > 0) await cache.set(key, forgotten, longestCheckSeconds);
+      const kept = cacheSeconds > 0 ? cache.set(key, forgotten, longestCheckSeconds) : undefined;
+      await Promise.all([kept, tries.forget(user)]);
     },
   };
 }

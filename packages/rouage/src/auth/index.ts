@@ -55,12 +55,14 @@ export { equalText, hashSecret, keyedHash, randomSecret } from "./secrets.ts";
 export { type BrowserSession, type BrowserSessions, browserSessions, type SessionOptions } from "./sessions.ts";
 export {
   type Attempt,
+  type LocalThrottle,
   networkOf,
   type Throttle,
-  type ThrottleLimit,
   type ThrottleOptions,
   throttle,
 } from "./throttle.ts";
+export type { ThrottleLimit } from "./throttle-count.ts";
+export { type SharedThrottleOptions, sharedThrottle } from "./throttle-shared.ts";
 export {
   type IssuedToken,
   invalidToken,

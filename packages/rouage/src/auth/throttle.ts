@@ -4,16 +4,7 @@
  */
 import { type Clock, systemClock } from "../clock.ts";
 import { ServiceError } from "../errors.ts";
-
-export interface ThrottleLimit {
-  /** Failures free of consequence. */
-  readonly free: number;
-  /** First lock in milliseconds; each further failure doubles it. */
-  readonly lockMs: number;
-  readonly maxLockMs: number;
-  /** Failures are forgotten when none came for this long. */
-  readonly windowMs: number;
-}
+import { afterFailure, afterUndo, type Count, isLive, noCount, type ThrottleLimit, waitOf } from "./throttle-count.ts";
 
 export interface ThrottleOptions {
   readonly clock?: Clock;
@@ -28,29 +19,43 @@ export interface ThrottleOptions {
 /** A try under way. It counts as failed from the start, so that tries in parallel can't outrun the count. */
 export interface Attempt {
   /** The try was good: the account's failures are forgotten, the address gets its own back. */
-  succeeded(): void;
+  succeeded(): void | Promise<void>;
   /** The try could not be judged (an error of ours, a client gone): it is not counted. */
-  abandoned(): void;
+  abandoned(): void | Promise<void>;
 }
 
+/** Answers without a promise where it counts in this process; see `sharedThrottle` for one that counts over several. */
 export interface Throttle {
   /** Registers a try. @throws ServiceError `too-many-requests` with `retry-after` */
-  attempt(account: string, address: string | undefined): Attempt;
+  attempt(account: string, address: string | undefined): Attempt | Promise<Attempt>;
   /** The owner has proved themselves otherwise, from here: what others do from elsewhere does not hold them up. */
-  welcome(account: string, address: string | undefined): void;
+  welcome(account: string, address: string | undefined): void | Promise<void>;
   /** Forgets an account: its data was erased. */
+  forget(account: string): void | Promise<void>;
+}
+
+/** Counts in this process. */
+export interface LocalThrottle extends Throttle {
+  attempt(account: string, address: string | undefined): { succeeded(): void; abandoned(): void };
+  welcome(account: string, address: string | undefined): void;
   forget(account: string): void;
 }
 
-export function throttle(options: ThrottleOptions = {}): Throttle {
-  const { clock = systemClock, maxEntries = 100_000 } = options;
+/** What holds for an account, an address, and an account at an address where it signed in lately. */
+export function limitsOf(options: Pick<ThrottleOptions, "account" | "address">) {
   const hour = 3600_000;
   const account = options.account ?? { free: 5, lockMs: 15_000, maxLockMs: 15 * 60_000, windowMs: hour };
   const address = options.address ?? { free: 30, lockMs: 15_000, maxLockMs: hour, windowMs: hour };
-  const accounts = counters(account, maxEntries, clock);
-  const addresses = counters(address, maxEntries, clock);
+  return { account, address, familiar: { ...account, windowMs: 30 * 24 * hour } } as const;
+}
+
+export function throttle(options: ThrottleOptions = {}): LocalThrottle {
+  const { clock = systemClock, maxEntries = 100_000 } = options;
+  const limits = limitsOf(options);
+  const accounts = counters(limits.account, maxEntries, clock);
+  const addresses = counters(limits.address, maxEntries, clock);
   // Where an account signed in lately it stays reachable while others hammer it from elsewhere.
-  const familiar = counters({ ...account, windowMs: 30 * 24 * hour }, maxEntries, clock);
+  const familiar = counters(limits.familiar, maxEntries, clock);
 
   return {
     attempt(name, from) {
@@ -60,8 +65,7 @@ export function throttle(options: ThrottleOptions = {}): Throttle {
       const checks: [Counters, string][] = [known ? [familiar, pair] : [accounts, name]];
       if (source !== undefined) checks.push([addresses, source]);
       const wait = Math.max(...checks.map(([set, key]) => set.wait(key)));
-      if (wait > 0)
-        throw new ServiceError("too-many-requests", { headers: { "retry-after": String(Math.ceil(wait / 1000)) } });
+      if (wait > 0) throw tooManyTries(wait);
       const undo = checks.map(([set, key]) => set.fail(key));
       return {
         succeeded() {
@@ -85,24 +89,22 @@ export function throttle(options: ThrottleOptions = {}): Throttle {
   };
 }
 
-interface Entry {
-  failures: number;
-  last: number;
-  lockedUntil: number;
+/** @param waitMs until the next try */
+export function tooManyTries(waitMs: number): ServiceError {
+  return new ServiceError("too-many-requests", { headers: { "retry-after": String(Math.ceil(waitMs / 1000)) } });
 }
 
 type Counters = ReturnType<typeof counters>;
 
 function counters(limit: ThrottleLimit, maxEntries: number, clock: Clock) {
-  const entries = new Map<string, Entry>();
-  const live = (key: string): Entry | undefined => {
+  const entries = new Map<string, Count>();
+  const live = (key: string): Count | undefined => {
     const entry = entries.get(key);
-    if (entry === undefined) return undefined;
-    if (clock.now() - entry.last < limit.windowMs || entry.lockedUntil > clock.now()) return entry;
+    if (entry === undefined || isLive(limit, entry, clock.now())) return entry;
     entries.delete(key);
     return undefined;
   };
-  const store = (key: string, entry: Entry) => {
+  const store = (key: string, entry: Count) => {
     entries.delete(key);
     entries.set(key, entry);
     if (entries.size > maxEntries) {
@@ -112,24 +114,19 @@ function counters(limit: ThrottleLimit, maxEntries: number, clock: Clock) {
   };
   return {
     has: (key: string) => live(key) !== undefined,
-    wait: (key: string) => Math.max(0, (live(key)?.lockedUntil ?? 0) - clock.now()),
+    wait: (key: string) => waitOf(live(key), clock.now()),
     /** Counts a failure; the function returned takes it back. */
     fail(key: string): () => void {
-      const before = live(key) ?? { failures: 0, last: 0, lockedUntil: 0 };
-      const failures = before.failures + 1;
-      const over = failures - limit.free;
-      const lock = over < 1 ? 0 : Math.min(limit.maxLockMs, limit.lockMs * 2 ** Math.min(over - 1, 30));
-      const now = clock.now();
-      store(key, { failures, last: now, lockedUntil: Math.max(before.lockedUntil, now + lock) });
+      store(key, afterFailure(limit, live(key), clock.now()));
       return () => {
         const current = entries.get(key);
         if (current === undefined) return;
-        current.failures -= 1;
-        if (current.failures <= limit.free) current.lockedUntil = 0;
-        if (current.failures <= 0) entries.delete(key);
+        const less = afterUndo(limit, current);
+        if (less === undefined) entries.delete(key);
+        else entries.set(key, less);
       };
     },
-    reset: (key: string) => store(key, { failures: 0, last: clock.now(), lockedUntil: 0 }),
+    reset: (key: string) => store(key, noCount(clock.now())),
     forget: (key: string) => void entries.delete(key),
     forgetSuffix(suffix: string) {
       for (const key of entries.keys()) if (key.endsWith(suffix)) entries.delete(key);

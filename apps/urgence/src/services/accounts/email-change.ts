@@ -26,7 +26,7 @@ export async function startEmailChange(
       description: "must be an e-mail address",
     });
   const email_hash = emailHash(parts.identity.emailHashKey, email);
-  parts.mailThrottle.attempt(email_hash, address);
+  await parts.mailThrottle.attempt(email_hash, address);
   await parts.outbox.makeRoom();
   const taken = await parts.store.byEmail(email_hash);
   await parts.store.update(

@@ -164,14 +164,22 @@ export function erasures(parts: Parts): Erasures {
     if (stored !== undefined) {
       for (const address of [stored.account.email, ...stored.account.former_emails])
         copies += await deps.mailer.forget(address);
-      parts.signInThrottle.forget(stored.account.email_hash);
-      parts.signInThrottle.forget(signedInKey(account));
+      for (const key of [stored.account.email_hash, signedInKey(account)]) await forgetTries(key);
     }
     const lists = ["code", "session", parts.refresh.definition.resource, parts.browser.definition.resource];
     scopes.push(...lists.map((resource) => ({ resource, parent: account })));
     scopes.push({ resource: "account", parent: "", id: account });
     await storage.erase(scopes);
     return copies;
+  }
+
+  /** Hashes and counts, which go by themselves: no erasure waits for a cache that is away. */
+  async function forgetTries(key: string): Promise<void> {
+    try {
+      await parts.signInThrottle.forget(key);
+    } catch (error) {
+      log.warn({ err: error }, "counts of tries to sign in were not erased: the cache cannot be reached");
+    }
   }
 
   /** One run at a time for each account. */

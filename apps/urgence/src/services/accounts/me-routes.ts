@@ -96,10 +96,10 @@ export function meRoutes(parts: Parts, erasures: Erasures): readonly Route[] {
         const stored = await callerAccount(parts, context);
         const { sid } = callerSession(context);
         const from = addressOf(context);
-        const attempt = codeAttempt(parts, stored.account.email_hash, from);
+        const attempt = await codeAttempt(parts, stored.account.email_hash, from);
         const given = { code: context.body.code.trim(), from, sid };
         if (!(await confirmEmailChange(parts, stored, given, commitContext(context)))) throw wrongCode();
-        attempt.succeeded();
+        await attempt.succeeded();
         return { data: describe(await callerAccount(parts, context)) };
       },
     }),

@@ -8,9 +8,10 @@ import {
   passwords,
   type RefreshTokens,
   refreshTokens,
+  sharedThrottle,
   type Throttle,
-  throttle,
 } from "rouage/auth";
+import type { Cache } from "rouage/cache";
 import type { Change, CommitContext, Storage } from "rouage/storage";
 import type { Mailer } from "../../mail/mail.ts";
 import type { ServiceCall, ServiceName } from "../../shared/client.ts";
@@ -63,7 +64,12 @@ export interface Parts {
 
 export function makeParts(
   deps: AccountsDeps,
-  { storage, clock, log }: { readonly storage: Storage; readonly clock: Clock; readonly log: Logger },
+  {
+    storage,
+    cache,
+    clock,
+    log,
+  }: { readonly storage: Storage; readonly cache: Cache; readonly clock: Clock; readonly log: Logger },
 ): Parts {
   const { identity, mailer } = deps;
   const running = new Set<Promise<void>>();
@@ -92,13 +98,13 @@ export function makeParts(
     passwords: passwords({ pepper: identity.pepper, minLength: 12, ...deps.passwordCost }),
     refresh,
     browser,
-    signInThrottle: throttle({ clock }),
-    codeThrottle: throttle({
-      clock,
+    signInThrottle: sharedThrottle({ clock, cache, log, name: "sign-in" }),
+    codeThrottle: sharedThrottle({
+      ...{ clock, cache, log, name: "code" },
       account: { free: 20, lockMs: 60_000, maxLockMs: hour, windowMs: hour },
     }),
-    mailThrottle: throttle({
-      clock,
+    mailThrottle: sharedThrottle({
+      ...{ clock, cache, log, name: "mail" },
       account: { free: 4, lockMs: 60_000, maxLockMs: hour, windowMs: hour },
       address: { free: deps.mailsPerAddress ?? 60, lockMs: 60_000, maxLockMs: hour, windowMs: hour },
     }),

@@ -30,7 +30,7 @@ export function publicRoutes(parts: Parts, erasures: Erasures): readonly Route[]
   const hashOf = (email: string) => emailHash(parts.identity.emailHashKey, email);
   /** A stranger asks for a mail: throttled, and answered before anything is done that an account makes a difference to. */
   const mailLater = async (hash: string, address: string | undefined, name: string, work: () => Promise<unknown>) => {
-    parts.mailThrottle.attempt(hash, address);
+    await parts.mailThrottle.attempt(hash, address);
     await parts.ready();
     await parts.outbox.makeRoom();
     parts.background(name, work);
@@ -59,11 +59,11 @@ export function publicRoutes(parts: Parts, erasures: Erasures): readonly Route[]
       handler: async (context) => {
         const hash = hashOf(context.body.email);
         const from = addressOf(context);
-        const attempt = codeAttempt(parts, hash, from);
+        const attempt = await codeAttempt(parts, hash, from);
         const status = await verify(parts, hash, context.body.code.trim(), from, commitContext(context));
         if (status === undefined) throw wrongCode();
-        attempt.succeeded();
-        parts.signInThrottle.welcome(hash, from);
+        await attempt.succeeded();
+        await parts.signInThrottle.welcome(hash, from);
         return { data: { status } };
       },
     }),
@@ -134,12 +134,12 @@ export function publicRoutes(parts: Parts, erasures: Erasures): readonly Route[]
         if (fault !== undefined) throw invalid({ location: "body", name: "password", ...fault });
         const hash = hashOf(email);
         const from = addressOf(context);
-        const attempt = codeAttempt(parts, hash, from);
+        const attempt = await codeAttempt(parts, hash, from);
         const given = { code: code.trim(), password, from };
         if (!(await resetPassword(parts, hash, given, context.signal, commitContext(context)))) throw wrongCode();
-        attempt.succeeded();
+        await attempt.succeeded();
         // Others may be guessing passwords at this moment; the owner gets in.
-        parts.signInThrottle.welcome(hash, from);
+        await parts.signInThrottle.welcome(hash, from);
         return { data: { status: "changed" } };
       },
     }),
@@ -178,8 +178,8 @@ export function addressOf({
 }
 
 /** Counted for each network: what strangers try elsewhere does not keep the owner from using the code. */
-export function codeAttempt({ codeThrottle }: Parts, hash: string, from: string | undefined): Attempt {
-  return codeThrottle.attempt(from === undefined ? hash : `${networkOf(from)}\n${hash}`, from);
+export async function codeAttempt({ codeThrottle }: Parts, hash: string, from: string | undefined): Promise<Attempt> {
+  return await codeThrottle.attempt(from === undefined ? hash : `${networkOf(from)}\n${hash}`, from);
 }
 
 /** One refusal for every code that does not do: wrong, too old, tried too often, or of nobody. */

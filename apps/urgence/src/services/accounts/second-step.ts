@@ -45,9 +45,9 @@ export async function finishSignIn(
       details: { step: "expired" },
     });
   }
-  const attempt = admit(parts, stored.account.email_hash, address);
+  const attempt = await admit(parts, stored.account.email_hash, address);
   const amr = await secondFactor(parts, stored, totp, attempt);
-  attempt.succeeded();
+  await attempt.succeeded();
   await noteUse(parts, stored);
   return { stored, amr };
 }

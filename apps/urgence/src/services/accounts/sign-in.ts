@@ -32,7 +32,7 @@ export async function signIn(
   passwordShown: (stored: StoredAccount) => void = () => {},
 ): Promise<SignedIn> {
   const hash = emailHash(parts.identity.emailHashKey, email);
-  const attempt = admit(parts, hash, address);
+  const attempt = await admit(parts, hash, address);
   let judged = false;
   try {
     await parts.ready();
@@ -43,13 +43,13 @@ export async function signIn(
     if (active === undefined || !right) throw wrongCredentials();
     passwordShown(active);
     const amr = await secondFactor(parts, active, totp, attempt);
-    attempt.succeeded();
+    await attempt.succeeded();
     await noteUse(parts, active);
     parts.background("rehash", () => rehash(parts, active, password));
     return { stored: active, amr };
   } catch (error) {
     // A failure of ours is not a failed try.
-    if (!judged) attempt.abandoned();
+    if (!judged) await attempt.abandoned();
     throw error;
   }
 }
@@ -69,16 +69,16 @@ export async function confirmPassword(
   address: string | undefined,
   signal: AbortSignal,
 ): Promise<void> {
-  const attempt = admit(parts, stored.account.email_hash, address, signedInKey(stored.id));
+  const attempt = await admit(parts, stored.account.email_hash, address, signedInKey(stored.id));
   let judged = false;
   try {
     const right = await parts.passwords.verify(password, stored.account.password, signal);
     judged = true;
     if (!right) throw wrongCredentials();
     if (!shown) await secondFactor(parts, stored, totp, attempt);
-    attempt.succeeded();
+    await attempt.succeeded();
   } catch (error) {
-    if (!judged) attempt.abandoned();
+    if (!judged) await attempt.abandoned();
     throw error;
   }
 }
@@ -92,9 +92,9 @@ export function wrongCredentials(): ServiceError {
   return new ServiceError("invalid-credentials", { message: "The e-mail address or the password is not right." });
 }
 
-export function admit(parts: Parts, hash: string, address: string | undefined, key = hash): Attempt {
+export async function admit(parts: Parts, hash: string, address: string | undefined, key = hash): Promise<Attempt> {
   try {
-    return parts.signInThrottle.attempt(key, address);
+    return await parts.signInThrottle.attempt(key, address);
   } catch (error) {
     parts.background("locked hint", () => hintLocked(parts, hash));
     throw error;
@@ -129,7 +129,7 @@ export async function secondFactor(
 ): Promise<Amr> {
   if (stored.account.totp === null) return ["pwd"];
   if (code === undefined || code.trim() === "") {
-    attempt.abandoned();
+    await attempt.abandoned();
     throw new ServiceError("missing-credentials", {
       message: "This account needs a second factor.",
       details: { totp: "required" },

@@ -28,7 +28,7 @@ export async function signUp(
   context: CommitContext,
 ): Promise<void> {
   const checked = checkSignUp(parts, input);
-  parts.mailThrottle.attempt(checked.email_hash, address);
+  await parts.mailThrottle.attempt(checked.email_hash, address);
   await parts.ready();
   await parts.outbox.makeRoom();
   const password = await parts.passwords.hash(input.password, signal);
