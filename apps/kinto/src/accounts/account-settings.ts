@@ -1,4 +1,5 @@
 /** Settings of accounts, and the combinations that Kinto refuses to start with as well. */
+import { randomSecret } from "rouage/auth";
 import type { KintoSettings } from "../settings/kinto-settings.ts";
 import type { SettingsReader } from "../settings/reader.ts";
 
@@ -12,6 +13,8 @@ export interface AccountSettings {
   readonly passwordMinLength: number;
   /** Mixed into new hashes, so that a stolen store alone cannot be attacked. */
   readonly pepper: string | undefined;
+  /** What a shared cache is keyed with; one of the process where the file has none. */
+  readonly cacheSecret: string;
 }
 
 /** The class of Kinto's policy, or its usual name. */
@@ -48,5 +51,6 @@ export function readAccountSettings(
     cacheSeconds: reader.number("account_cache_ttl_seconds", { minimum: 0 }) ?? 30,
     passwordMinLength: reader.integer("account_password_min_length", { minimum: 1, maximum: 1024 }) ?? 1,
     pepper: reader.text("account_password_pepper"),
+    cacheSecret: reader.text("userid_hmac_secret") ?? randomSecret(),
   };
 }

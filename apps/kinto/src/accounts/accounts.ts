@@ -1,6 +1,6 @@
 /** The plugin `accounts`: the resource, and the policy that recognises its people. */
-import type { OperationContext, ServiceContext } from "rouage";
-import { type AccountsPolicy, accountsAuth, passwords as createPasswords, randomSecret } from "rouage/auth";
+import { follow, type OperationContext, type ServiceContext } from "rouage";
+import { type AccountsPolicy, accountsAuth, passwords as createPasswords, keyedHash } from "rouage/auth";
 import type { StoredObject } from "rouage/storage";
 import { forgetPrincipal } from "../forget-principal.ts";
 import type { KintoPlugin } from "../plugins/kinto-plugin.ts";
@@ -78,6 +78,15 @@ export const accounts: KintoPlugin = {
             url: "https://kinto.readthedocs.io/en/latest/api/1.x/accounts.html",
           },
         },
+        tasks: [
+          follow({
+            name: "accounts-changed",
+            resources: ["account"],
+            async heard({ id, action }) {
+              if (action !== "create") await policy?.forget(id);
+            },
+          }),
+        ],
         hooks: (context) => {
           service = context;
           return {
@@ -96,9 +105,10 @@ export const accounts: KintoPlugin = {
           make: (policyName) => (context) => {
             policy = accountsAuth({
               name: policyName,
-              // What it keys lives as long as the cache of this process.
-              secret: randomSecret(),
+              // The same for all who share a cache, so that what one forgets is forgotten for all.
+              secret: keyedHash(Buffer.from(own.cacheSecret), "accounts in the cache"),
               cache: context.cache,
+              log: context.log,
               cacheSeconds: own.cacheSeconds,
               verify: (user, password) => verify(context, user, password),
             });

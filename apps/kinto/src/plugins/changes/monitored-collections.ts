@@ -1,6 +1,6 @@
 /** The monitored collections and the revisions of their records, in memory: the log says which of them have to be looked at again. */
 import { createHash } from "node:crypto";
-import type { JsonObject, ServiceContext } from "rouage";
+import { type JsonObject, type ServiceContext, ServiceError } from "rouage";
 import type { ListKey } from "rouage/storage";
 import type { ChangesSettings } from "./changes-settings.ts";
 
@@ -25,7 +25,7 @@ export interface MonitoredCollection extends JsonObject {
 
 /** Log entries that are looked through; where there are more, reading all revisions anew is less work. */
 const mostEntries = 1000;
-/** Whoever empties the store empties the cache as well, and then everything is read anew. */
+/** Whoever empties the store empties the cache as well; then the word kept there is another, and everything is read anew. */
 const marker = "kinto-changes:known";
 const markerSeconds = 86_400;
 
@@ -40,20 +40,35 @@ export function monitoredCollections(
   let known: Monitored = { entries: [], revision: started };
   /** Undefined: nothing is known. */
   let position: number | undefined;
+  let word: string | undefined;
   let refreshing: Promise<void> | undefined;
 
   async function refresh(): Promise<void> {
-    const from = (await cache.get(marker)) === undefined ? undefined : position;
+    const current = await currentWord();
+    const from = current === word ? position : undefined;
     const to = await storage.position();
     const touched = from === undefined ? undefined : await touchedSince(from);
     if (touched === undefined) {
       table = new Map();
       for await (const [bucket, collection] of existing()) await read(bucket, collection);
-      await cache.set(marker, "1", markerSeconds);
     } else for (const [bucket, collection] of touched.values()) await read(bucket, collection);
     const entries = [...table.values()].sort((a, b) => b.last_modified - a.last_modified || (a.id < b.id ? 1 : -1));
     known = { entries, revision: entries[0]?.last_modified ?? started };
     position = to;
+    word = current;
+  }
+
+  /** One for all instances that share the cache. A cache that is away leaves what is known as it is. */
+  async function currentWord(): Promise<string | undefined> {
+    try {
+      const kept = await cache.get(marker);
+      if (kept !== undefined) return kept;
+      const fresh = crypto.randomUUID();
+      return (await cache.add(marker, fresh, markerSeconds)) ? fresh : await cache.get(marker);
+    } catch (error) {
+      if (!ServiceError.is(error)) throw error;
+      return word;
+    }
   }
 
   /** Undefined: collections came or went, or too much was written. */
@@ -101,8 +116,7 @@ export function monitoredCollections(
     async now() {
       if (monitored.length === 0) return known;
       const asked = await storage.position();
-      const isKnown = async () =>
-        position !== undefined && position >= asked && (await cache.get(marker)) !== undefined;
+      const isKnown = async () => position !== undefined && position >= asked && (await currentWord()) === word;
       if (await isKnown()) return known;
       // One that began earlier may have missed what is asked for.
       await refreshing;
