@@ -10,8 +10,8 @@ export {
   deadLetters,
 } from "./bus/consumer.ts";
 export type { ChangeAction, ChangeEvent, ChangePayload, ImpactedObject } from "./bus/events.ts";
-export { type FollowOptions, follow } from "./bus/follow.ts";
 export { type ListenerContext, type ListenerOptions, listen } from "./bus/events-listener.ts";
+export { type FollowOptions, follow } from "./bus/follow.ts";
 export { changedRequest, type RequestChanges } from "./changed-request.ts";
 export { type Clock, type ManualClock, manualClock, systemClock } from "./clock.ts";
 export { type ComposeOptions, compose, type Door } from "./compose.ts";
