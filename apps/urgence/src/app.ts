@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Clock, compose, type Door, type Service, type ServiceDefinition, systemClock } from "rouage";
 import { openSecretKeys, openSigningKeys } from "rouage/auth";
+import { isHalfRestored } from "rouage/storage";
 import { openMail } from "./mail/open.ts";
 import { accessService } from "./services/access/service.ts";
 import { type AccountsAdmin, accountsAdmin } from "./services/accounts/admin.ts";
@@ -39,6 +40,7 @@ export async function startUrgence(settings: UrgenceSettings, options: UrgenceOp
   await using undo = new AsyncDisposableStack();
   const place = await openPlace(settings);
   undo.defer(place.release);
+  refuseHalfRestored(settings);
 
   const identity = await openIdentity({ folder: place.keys, clock });
   const secret = async (purpose: string) =>
@@ -80,6 +82,7 @@ export async function startUrgence(settings: UrgenceSettings, options: UrgenceOp
   const common = {
     log_level: settings.log_level,
     public_origin: publicOrigin,
+    erasure_ledger: place.ledger,
     statsd_url: settings.statsd_url,
     otlp_url: settings.otlp_url,
     deployment_environment: settings.deployment_environment,
@@ -135,8 +138,18 @@ export async function startUrgence(settings: UrgenceSettings, options: UrgenceOp
   };
 }
 
+/** Services that have a store of their own. */
+export const storeNames: readonly ServiceName[] = ["accounts", "profiles", "positions", "access"];
+
 /** Purpose of the keys that sign the audit; they verify for ever, also after a rotation. */
 export const auditKeys = "audit";
+
+/** @throws Error where a restore began to take the places of the stores and did not end */
+export function refuseHalfRestored({ storage }: Pick<UrgenceSettings, "storage">): void {
+  const folder = storage.startsWith("sqlite:") ? storage.slice("sqlite:".length) : undefined;
+  if (folder !== undefined && isHalfRestored(folder))
+    throw new Error(`a restore into ${folder} was interrupted: run it again, it goes on where it was`);
+}
 
 /** Where things are kept. */
 export interface Place {
@@ -144,17 +157,22 @@ export interface Place {
   storage(service: ServiceName): string;
   readonly keys: string;
   readonly spool: string;
+  /** Notes who was erased, for a restore to erase again; undefined where nothing survives. */
+  readonly ledger: string | undefined;
   /** Removes what was temporary. */
   release(): Promise<void>;
 }
 
-export async function openPlace(settings: Pick<UrgenceSettings, "storage" | "keys">): Promise<Place> {
+export async function openPlace(
+  settings: Pick<UrgenceSettings, "storage" | "keys" | "erasure_ledger">,
+): Promise<Place> {
   if (settings.storage.startsWith("sqlite:")) {
     const folder = settings.storage.slice("sqlite:".length);
     return {
       storage: (service) => `sqlite:${join(folder, `${service}.db`)}`,
       keys: settings.keys ?? join(folder, "keys"),
       spool: join(folder, "spool"),
+      ledger: settings.erasure_ledger ?? `${folder.replace(/\/+$/, "")}-erased`,
       release: async () => {},
     };
   }
@@ -163,6 +181,7 @@ export async function openPlace(settings: Pick<UrgenceSettings, "storage" | "key
     storage: () => settings.storage,
     keys: settings.keys ?? join(folder, "keys"),
     spool: join(folder, "spool"),
+    ledger: settings.erasure_ledger,
     release: () => rm(folder, { recursive: true, force: true }),
   };
 }

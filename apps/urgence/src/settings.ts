@@ -27,6 +27,13 @@ export const urgenceSettingsSchema = Type.Object({
         "Folder of the keys and the pepper. Default: `keys` inside the storage's folder; with `memory:` a temporary folder.",
     }),
   ),
+  erasure_ledger: Type.Optional(
+    Type.String({
+      minLength: 1,
+      description:
+        "Folder that notes, as keyed hashes, who was erased, so that a restored backup brings nobody back. Best on another disk. Default: beside the storage's folder, with `-erased` behind its name.",
+    }),
+  ),
   mail: Type.String({
     pattern: "^(file:.+|smtps?://.+)$",
     default: "file:data/mail",

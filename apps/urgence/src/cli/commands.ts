@@ -1,4 +1,5 @@
 /** The commands of Urgence, by name. */
+import { backupCommand, restoreCommand } from "./backup.ts";
 import type { Command } from "./command.ts";
 import { demoCodeCommand } from "./demo-code.ts";
 import { keysCommand } from "./keys.ts";
@@ -13,6 +14,8 @@ export const commands: Readonly<Record<string, Command | undefined>> = {
   revoke: revokeCommand,
   "reset-mfa": resetMfaCommand,
   verify: verifyCommand,
+  backup: backupCommand,
+  restore: restoreCommand,
   keys: keysCommand,
   "demo-code": demoCodeCommand,
 };

@@ -71,7 +71,10 @@ export async function putBack({
     throw new Error(
       `${service} noted what it erased in a ledger, and without that this backup would bring back who is erased: name it with --ledger FOLDER; --without-ledger restores all the same`,
     );
-  if (ledger.kind === "folder" && !isLedger(ledger.folder)) throw new Error(`${ledger.folder} is no erasure ledger`);
+  if (ledger.kind === "folder" && !isLedger(ledger.folder))
+    throw new Error(
+      `${ledger.folder} is no erasure ledger; --ledger FOLDER names another, --without-ledger restores without`,
+    );
   const { erasedAgain, continued } = await restoreBackup({
     ...options,
     ledger: ledger.kind === "folder" ? (store) => openLedger({ folder: ledger.folder, service: store }) : undefined,

@@ -1,3 +1,4 @@
 /** `rouage/cli`: commands on a running service's store, for applications that have a command line of their own. */
+export { backUp, countOf, type LedgerChoice, ledgerOf, putBack } from "./backup.ts";
 export { dumpService, loadIntoService } from "./copies.ts";
 export { type ProgressBar, type ProgressOutput, progressBar } from "./progress.ts";

@@ -1,4 +1,6 @@
 /** `rouage/storage`: the storage interface, for services that keep lists of their own beside their resources. */
+export { type BackupManifest, readManifest } from "./backup/manifest.ts";
+export { isHalfRestored, type Staged } from "./backup/restore.ts";
 export { checkChanges } from "./check-changes.ts";
 export { type DumpLine, type DumpOptions, dumpLines } from "./dump.ts";
 export { canonicalJson, compareValues, fieldValue, matches, typeRank, uniqueValue } from "./evaluate.ts";

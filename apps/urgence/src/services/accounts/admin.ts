@@ -24,6 +24,8 @@ export interface AccountsAdmin {
   revokeRole(id: string, role: GrantedRole): Promise<void>;
   /** Takes the second factor off and ends every session; answers whether there was one. */
   resetMfa(id: string): Promise<{ readonly reset: boolean }>;
+  /** Erases the account and everything about its person; answers whether there was one. */
+  eraseAccount(id: string): Promise<boolean>;
   /** Runs retention now. */
   maintain(): Promise<unknown>;
 }
@@ -66,6 +68,15 @@ export function accountsAdmin(call: ServiceCall): AccountsAdmin {
       await request("PUT", `/internal/accounts/${id}/roles`, { remove: [role] });
     },
     resetMfa: async (id) => (await request("DELETE", `/internal/accounts/${id}/mfa`)) as { reset: boolean },
+    async eraseAccount(id) {
+      try {
+        await request("DELETE", `/internal/accounts/${encodeURIComponent(id)}`);
+        return true;
+      } catch (error) {
+        if (ServiceError.is(error) && error.code === "object-not-found") return false;
+        throw error;
+      }
+    },
     maintain: () => request("POST", "/internal/maintenance"),
   };
 }

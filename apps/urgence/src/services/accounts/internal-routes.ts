@@ -2,6 +2,7 @@
 import { type Route, reply, role, route, ServiceError } from "rouage";
 import { type GrantedRole, grantedRoles, rolesOf } from "./account.ts";
 import { emailHash } from "./email.ts";
+import type { Erasures } from "./erasure.ts";
 import { noteUse } from "./inactive.ts";
 import type { Maintenance } from "./maintenance.ts";
 import { describe } from "./me-routes.ts";
@@ -26,7 +27,7 @@ import type { StoredAccount } from "./store.ts";
 const hidden = { access: [role("service")], unversioned: true, documented: false } as const;
 const administered = { ...hidden, access: [role("service"), role("operator")] } as const;
 
-export function internalRoutes(parts: Parts, maintain: Maintenance): readonly Route[] {
+export function internalRoutes(parts: Parts, maintain: Maintenance, erasures: Erasures): readonly Route[] {
   const { identity, store, browser } = parts;
 
   /** What pages need of a session: a token to call with, and whom to greet. */
@@ -182,6 +183,14 @@ export function internalRoutes(parts: Parts, maintain: Maintenance): readonly Ro
         const stored = await store.get(context.params.id);
         if (stored === undefined) throw new ServiceError("object-not-found");
         return { data: { reset: await resetMfa(parts, stored, commitContext(context)) } };
+      },
+    }),
+
+    route("DELETE", "/internal/accounts/{id}", {
+      ...hidden,
+      handler: async (context) => {
+        await parts.ready();
+        return { data: await erasures.erase(context.params.id, commitContext(context)) };
       },
     }),
 

@@ -29,7 +29,11 @@ export function accountsService(deps: AccountsDeps): ServiceDefinition {
     authentication: () => deps.identity.authentication,
     routes: (context) => {
       const { parts, erasing, maintain } = runningIn(context);
-      return [...publicRoutes(parts, erasing), ...meRoutes(parts, erasing), ...internalRoutes(parts, maintain)];
+      return [
+        ...publicRoutes(parts, erasing),
+        ...meRoutes(parts, erasing),
+        ...internalRoutes(parts, maintain, erasing),
+      ];
     },
     checks: () => ({
       revocations: async () => {

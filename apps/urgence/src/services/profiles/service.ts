@@ -20,7 +20,7 @@ import { completeProfile } from "./complete.ts";
 import { readProfile } from "./migrate.ts";
 import { profileRoutes } from "./profile-routes.ts";
 import { freshProfile, type ProfileInput, profileSchema } from "./schema.ts";
-import { lists, updatedEvent } from "./store.ts";
+import { defineLists, lists, updatedEvent } from "./store.ts";
 
 export interface ProfilesDeps {
   readonly authentication: readonly AuthenticationPolicy[];
@@ -55,8 +55,7 @@ export function profilesService(deps: ProfilesDeps): ServiceDefinition {
       {
         name: "card-lists",
         async start({ storage }) {
-          const plain = (name: string) => ({ resource: name, indexes: [], unique: [] });
-          await storage.define([lists.card, lists.cardTokens, lists.events].map(plain));
+          await defineLists(storage);
           return async () => {};
         },
       },

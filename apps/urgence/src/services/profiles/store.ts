@@ -6,6 +6,18 @@ import type { Profile } from "./schema.ts";
 
 export const lists = { profile: "profile", card: "card", cardTokens: "card-tokens", events: "profile-events" } as const;
 
+const defining = new WeakMap<Storage, Promise<void>>();
+
+/** Declares the lists that are no resources, once for each storage. */
+export function defineLists(storage: Storage): Promise<void> {
+  const known = defining.get(storage);
+  if (known !== undefined) return known;
+  const plain = (name: string) => ({ resource: name, indexes: [], unique: [] });
+  const made = storage.define([lists.card, lists.cardTokens, lists.events].map(plain));
+  defining.set(storage, made);
+  return made;
+}
+
 /** Profile and card are one object a person, in a list of the person's own. */
 export const profileKey = (person: string): ObjectKey => ({ resource: lists.profile, parent: person, id: "profile" });
 export const cardKey = (person: string): ObjectKey => ({ resource: lists.card, parent: person, id: "card" });
@@ -40,6 +52,8 @@ export interface ProfileErasure {
 
 /** Erases for good: profile, history, card, the card's token, events. The event `profile.erased` with the id alone stays. */
 export async function erasePerson(storage: Storage, person: string, requestId: string): Promise<ProfileErasure> {
+  // Commands erase without the tasks of a service that runs.
+  await defineLists(storage);
   const card = await storage.get(cardKey(person));
   const scopes: EraseScope[] = [lists.profile, lists.card, lists.events].map((resource) => ({
     resource,
