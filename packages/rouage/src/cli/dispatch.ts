@@ -9,11 +9,23 @@ import { keys } from "./keys.ts";
 import { openapi } from "./openapi.ts";
 import { dev, start } from "./start.ts";
 import { UsageError } from "./usage-error.ts";
+import { verify } from "./verify.ts";
 
 /** Exit codes: done; the command failed; the command was called wrongly. */
 export const exits = { done: 0, failed: 1, usage: 2 } as const;
 
-const commands: Readonly<Record<string, Command>> = { start, dev, openapi, client, dump, load, backup, restore, keys };
+const commands: Readonly<Record<string, Command>> = {
+  start,
+  dev,
+  openapi,
+  client,
+  dump,
+  load,
+  verify,
+  backup,
+  restore,
+  keys,
+};
 
 export async function dispatch(args: readonly string[], environment: Environment): Promise<number> {
   const [name, ...rest] = args;

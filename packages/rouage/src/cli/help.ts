@@ -16,6 +16,8 @@ Commands:
   rouage client FILE            write a typed TypeScript client of the service to standard output
   rouage dump FILE              write everything that the service keeps as lines of JSON (log and its positions apart)
   rouage load FILE              fill the service's empty store from such lines
+  rouage verify FILE|URL        prove that a store is whole, also while it is in use: log and objects agree, revisions and
+                                unique values are, nothing is half there; names what is not
   rouage backup STORE FOLDER    copy the embedded store while it is used: a folder below FOLDER with a manifest
   rouage restore STORE BACKUP   put such a copy where no store is, beyond all that clients have seen
   rouage keys init              make a key file: --dir FOLDER --purpose NAME [--kind EdDSA|ES256|secret]
@@ -30,6 +32,8 @@ Options:
   --set KEY=VALUE               give one setting; may be repeated (all but keys)
   --host HOST, --port PORT      short for --set host=HOST, --set port=PORT (start, dev)
   --out FILE                    write to a file instead of standard output (openapi, client, dump)
+  --most N                      end when so many violations are found (verify; default 100)
+  --json                        write what was found as JSON to standard output (verify)
   --in FILE                     read from a file instead of standard input (load)
   --keep N                      how many backups of the service stay in the folder (backup; default: all)
   --ledger FOLDER               erasure ledger, where it is elsewhere than the setting says (restore)

@@ -18,6 +18,7 @@ export {
   type EraseCount,
   type EraseScope,
   type Expectation,
+  type Finding,
   type ListDefinition,
   type ListKey,
   type ListQuery,
@@ -36,4 +37,6 @@ export {
   type StoredEntry,
   type StoredObject,
   type Tombstone,
+  type Violation,
 } from "./storage.ts";
+export { type Verified, type VerifyOptions, verifyStorage } from "./verify/verify.ts";

@@ -120,6 +120,7 @@ export function measuredStorage(storage: Storage, metrics: Metrics): Storage {
     purgeTombstones: (key, before) => storage.purgeTombstones(key, before),
     purgedBefore: (key) => storage.purgedBefore(key),
     check: (readOnly) => storage.check(readOnly),
+    ...(storage.inspect === undefined ? {} : { inspect: storage.inspect }),
     close: () => storage.close(),
     [Symbol.asyncDispose]: () => storage[Symbol.asyncDispose](),
   };

@@ -14,6 +14,11 @@ export interface OpenStorageOptions {
   readonly queryBudgetMs?: number;
   /** Of the service: default of `?schema=` where several services share a database. */
   readonly name?: string;
+  /**
+   * Opens what is there, for who looks at a store without its service: nothing is made, migrated or indexed, all of its resources are defined, without
+   * unique fields until `define` names some.
+   */
+  readonly asFound?: boolean;
 }
 
 type StorageParts = Omit<OpenStorageOptions, "log"> & { readonly log: Logger };
@@ -32,7 +37,7 @@ const schemes: Readonly<Record<string, (location: string, options: StorageParts)
 /**
  * `memory:` keeps everything in this process; `sqlite:PATH` in a file, relative to the working directory, made when absent;
  * `postgres://…` in a schema of a database, made when absent, see docs/storage.md.
- * @throws Error naming the accepted forms when the URL is none of them
+ * @throws Error naming the accepted forms when the URL is none of them; with `asFound` also when there is no store, or one of another version
  */
 export async function openStorage(url: string, options: OpenStorageOptions): Promise<Storage> {
   const colon = url.indexOf(":");
@@ -44,6 +49,7 @@ export async function openStorage(url: string, options: OpenStorageOptions): Pro
       `not a storage URL: ${JSON.stringify(redact(url))}; expected "memory:", "sqlite:PATH" or "postgres://…"`,
     );
   }
+  if (scheme === "memory" && options.asFound === true) throw new Error("memory: keeps nothing that could be looked at");
   return open(location, { ...options, log: options.log ?? silentLogger });
 }
 

@@ -197,6 +197,21 @@ export interface ListState extends ListKey {
   readonly purged: number;
 }
 
+/** Something that contradicts what a storage promises. */
+export interface Violation {
+  readonly rule: "log" | "state" | "body" | "revision" | "unique" | "permissions" | "groups" | "backend";
+  /** What is wrong, in words that hold nothing of an object's content. */
+  readonly message: string;
+  readonly resource?: string;
+  readonly parent?: string;
+  readonly id?: string;
+}
+
+export type Finding =
+  | ({ readonly kind: "violation" } & Violation)
+  /** What could not be looked at, and why. */
+  | { readonly kind: "skipped"; readonly message: string };
+
 /** What a storage can do; callers ask this instead of asking which storage it is. */
 export interface StorageCapabilities {
   /** Survives the end of the process. */
@@ -273,6 +288,8 @@ export interface Storage extends AsyncDisposable {
 
   /** A tiny real round trip; throws when the store is not usable. With `readOnly` it writes nothing. */
   check(readOnly?: boolean): Promise<void>;
+  /** What only the backend can say of itself, for `verifyStorage`: damaged files and indexes, rows that belong to nothing. Writes nothing. */
+  inspect?(): AsyncIterable<Finding>;
   /** Ends open log readers, waits for commits under way, closes. */
   close(): Promise<void>;
 }

@@ -117,7 +117,14 @@ export async function migrate(
     schema,
     now,
     steps = migrations,
-  }: { readonly schema: string; readonly now: number; readonly steps?: readonly Migration[] },
+    asFound = false,
+  }: {
+    readonly schema: string;
+    readonly now: number;
+    readonly steps?: readonly Migration[];
+    /** Nothing is made or brought up to date: a schema that is not as it has to be is an error. */
+    readonly asFound?: boolean;
+  },
 ): Promise<Migrated> {
   const quoted = identifier(schema);
   const [server] = (await run("SELECT current_setting('server_version_num')::int, current_setting('server_encoding')"))
@@ -125,7 +132,15 @@ export async function migrate(
   if (Number(server?.[0]) < oldestServer) throw new Error("storage needs PostgreSQL 13 or newer");
   if (server?.[1] !== "UTF8") throw new Error("storage needs a database whose encoding is UTF8");
   // A store that is up to date is not written, so that it also opens where nothing may be created.
-  if ((await version(run, schema)) !== steps.length) {
+  const current = await version(run, schema);
+  if (asFound && current < steps.length) {
+    throw new Error(
+      current === 0
+        ? `there is no store in the schema ${schema} of this database`
+        : `schema ${schema} is of version ${current}, this one knows version ${steps.length}: start its service once`,
+    );
+  }
+  if (current !== steps.length) {
     await run("BEGIN");
     try {
       await run({

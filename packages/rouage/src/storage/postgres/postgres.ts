@@ -7,6 +7,7 @@ import { checkChanges } from "../check-changes.ts";
 import { notifier } from "../notifier.ts";
 import {
   type Change,
+  type ListDefinition,
   type ListKey,
   type ListQuery,
   type ObjectKey,
@@ -20,13 +21,14 @@ import { loadDriver } from "./driver.ts";
 import { eraser } from "./erase.ts";
 import { ConnectionLost, cancelled, sqlState, translated } from "./failures.ts";
 import { groupCommit } from "./group-commit.ts";
+import { inspectSchema } from "./inspect.ts";
 import { listener } from "./listen.ts";
 import { newest, readLog } from "./log.ts";
 import { lockClass, migrate } from "./migrations.ts";
 import { groupsOf, groupsWithMembers, permissionsOf, reachableObjects } from "./permission-reader.ts";
 import { countObjects, listEntries, type Place, scanEntries } from "./queries.ts";
 import { identifier } from "./quote.ts";
-import { defineResource, type PostgresResource } from "./resources.ts";
+import { defineResource, foundResources, type PostgresResource } from "./resources.ts";
 import { type StoredRow, storedEntry } from "./rows.ts";
 import { bindable } from "./text.ts";
 import { type Inside, type InTransaction, transactions as transactionsOf } from "./transactions.ts";
@@ -46,6 +48,8 @@ export interface PostgresStorageOptions {
   readonly queryBudgetMs?: number | undefined;
   /** Longest that one transaction may hold the store. Default ten seconds. */
   readonly transactionLimitMs?: number | undefined;
+  /** See `openStorage`. */
+  readonly asFound?: boolean | undefined;
 }
 
 const groupBuckets: readonly number[] = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512];
@@ -67,6 +71,7 @@ export async function postgresStorage({
   metrics,
   queryBudgetMs = 2_000,
   transactionLimitMs,
+  asFound = false,
 }: PostgresStorageOptions): Promise<Storage> {
   const url = parsePostgresUrl(text, name);
   const driver = await loadDriver();
@@ -90,9 +95,9 @@ export async function postgresStorage({
       connect(driver, { url, setup: setup(timeoutMs, ...more) });
 
   const first = await opener(url.statementTimeoutMs)();
-  const { number, created, unicode } = await migrate(first, { schema: url.schema, now: clock.now() }).finally(() =>
-    first.end(),
-  );
+  const { number, created, unicode } = await migrate(first, {
+    ...{ schema: url.schema, now: clock.now(), asFound },
+  }).finally(() => first.end());
 
   const resources = new Map<string, PostgresResource>();
   const news = notifier();
@@ -146,6 +151,12 @@ export async function postgresStorage({
     const found = resources.get(name);
     if (found === undefined) throw new Error(`resource ${JSON.stringify(name)} is not defined in this storage`);
     return found;
+  }
+
+  /** Defines resources as the store has them; all of them where none is named. */
+  async function find(definitions: readonly ListDefinition[]): Promise<void> {
+    const found = await background.use(({ run }) => foundResources(run, definitions, unicode));
+    for (const resource of found) resources.set(resource.name, resource);
   }
 
   function open() {
@@ -257,6 +268,7 @@ export async function postgresStorage({
     async define(definitions) {
       if (transactions.current() !== undefined) throw new Error("lists cannot be defined inside of a transaction");
       open();
+      if (asFound) return find(definitions);
       const defined = await group.alone(async ({ run }) => {
         await run("SET LOCAL statement_timeout = 0");
         const made: PostgresResource[] = [];
@@ -384,6 +396,11 @@ export async function postgresStorage({
       }
     },
 
+    async *inspect() {
+      open();
+      yield* inspectSchema(opener(0));
+    },
+
     close() {
       closing ??= (async () => {
         await transactions.close();
@@ -402,6 +419,12 @@ export async function postgresStorage({
 
     [Symbol.asyncDispose]: () => storage.close(),
   };
+  if (asFound) {
+    await find([]).catch(async (error: unknown) => {
+      await storage.close();
+      throw translated(error);
+    });
+  }
   return storage;
 }
 

@@ -43,14 +43,7 @@ export async function defineResource(run: Run, definition: ListDefinition, unico
       ALTER TABLE ${table} ALTER body SET STATISTICS 0, ALTER odd SET STATISTICS 0, ALTER json SET STATISTICS 0;
       CREATE INDEX ${table}_revision ON ${table} (parent, revision)`);
   }
-  const existing = new Set(
-    (
-      await run({
-        text: "SELECT indexname FROM pg_indexes WHERE schemaname = current_schema() AND tablename = $1",
-        values: [table],
-      })
-    ).rows.map(([index]) => String(index)),
-  );
+  const existing = new Set(await indexesOf(run, table));
   for (const [index, columns] of wanted) {
     // Of tombstones too: the planner takes no statistics from an index of a part of the rows.
     if (!existing.has(index)) await run({ text: `CREATE INDEX ${index} ON ${table} (${columns})`, timeoutMs: 0 });
@@ -62,6 +55,45 @@ export async function defineResource(run: Run, definition: ListDefinition, unico
     if (!existing.has(indexName(table, fields, across))) await checkUnique(run, table, name, fields, across);
   }
   return { name, definition, table, declared, unicode };
+}
+
+/** Resources whose tables stay as they are; those that the store does not have are left out. */
+export async function foundResources(
+  run: Run,
+  definitions: readonly ListDefinition[],
+  unicode: string,
+): Promise<readonly PostgresResource[]> {
+  const { rows } = await run("SELECT name, number FROM resources WHERE to_regclass('objects_' || number) IS NOT NULL");
+  const numbers = new Map((rows as unknown as [string, number][]).map(([name, number]) => [name, number]));
+  const known: readonly ListDefinition[] =
+    definitions.length > 0
+      ? definitions
+      : [...numbers.keys()].map((resource) => ({ resource, indexes: [], unique: [] }));
+  const found: PostgresResource[] = [];
+  for (const definition of known) {
+    const number = numbers.get(definition.resource);
+    if (number === undefined) continue;
+    const table = tableOf(number);
+    const existing = new Set(await indexesOf(run, table));
+    const across = definition.uniqueAcrossParents === true;
+    const indexed = [
+      ...definition.indexes.filter((fields) => existing.has(indexName(table, fields, false))),
+      ...definition.unique.filter((fields) => existing.has(indexName(table, fields, across))),
+    ];
+    found.push({
+      name: definition.resource,
+      definition,
+      table,
+      declared: new Set(indexed.flat().filter(isOrdinary)),
+      unicode,
+    });
+  }
+  return found;
+}
+
+async function indexesOf(run: Run, table: string): Promise<readonly string[]> {
+  const text = "SELECT indexname FROM pg_indexes WHERE schemaname = current_schema() AND tablename = $1";
+  return (await run({ text, values: [table] })).rows.map(([index]) => String(index));
 }
 
 export function tableOf(number: number): string {

@@ -45,7 +45,9 @@ export async function emptyOut({ run }: Run): Promise<void> {
   await run(`UPDATE log SET ${blanked} WHERE ${carries}`);
 }
 
-async function tablesOf({ run }: Run): Promise<readonly { readonly resource: string; readonly table: string }[]> {
+export async function tablesOf({
+  run,
+}: Run): Promise<readonly { readonly resource: string; readonly table: string }[]> {
   const { rows } = await run("SELECT name, number FROM resources ORDER BY name");
   return rows.map(([resource, number]) => ({ resource: String(resource), table: tableOf(Number(number)) }));
 }

@@ -82,6 +82,16 @@ export function migrate(
   }
 }
 
+/** @throws Error when the file is none of this version */
+export function assertUpToDate(connection: DatabaseSync): void {
+  const version = schemaVersion(connection);
+  if (version === migrations.length) return;
+  const is = version === 0 ? "no store" : `a store of version ${version}, this one knows version ${migrations.length}`;
+  throw new Error(
+    `${connection.location()} is ${is}${version > 0 && version < migrations.length ? ": start its service once" : ""}`,
+  );
+}
+
 export function schemaVersion(connection: DatabaseSync): number {
   const id = connection.prepare("PRAGMA application_id").get()?.application_id;
   const tables = connection.prepare("SELECT count(*) AS n FROM sqlite_schema").get()?.n;

@@ -53,6 +53,28 @@ export function defineResource({ connection, prepare }: Database, definition: Li
   return { name, definition, table, declared };
 }
 
+/** A resource whose table stays as it is; undefined where the file has none. */
+export function foundResource(
+  { prepare }: Pick<Database, "prepare">,
+  definition: ListDefinition,
+): SqliteResource | undefined {
+  const name = definition.resource;
+  const table = tableOf({ prepare }, name);
+  if (table === undefined) return undefined;
+  const columns = new Set(names({ prepare }, `SELECT name FROM pragma_table_xinfo(${literal(table)})`));
+  if (columns.size === 0) return undefined;
+  const fields = [...definition.indexes, ...definition.unique].flat().filter(isOrdinary);
+  const declared = new Set(
+    fields.filter((field) => columnDefinitions(field).every((column) => columns.has(column.name))),
+  );
+  return { name, definition, table, declared };
+}
+
+/** Names of all resources of the file. */
+export function knownResources({ prepare }: Pick<Database, "prepare">): readonly string[] {
+  return names({ prepare }, "SELECT name FROM resources ORDER BY name");
+}
+
 /** Name of the table of a resource that this file knows. */
 export function tableOf({ prepare }: Pick<Database, "prepare">, name: string): string | undefined {
   const row: unknown = prepare("SELECT number FROM resources WHERE name = ?").get(name);

@@ -1,4 +1,5 @@
 /** Storage in one SQLite file, for one process or several on the same machine. */
+import { existsSync } from "node:fs";
 import type { Clock } from "../../clock.ts";
 import { ServiceError } from "../../errors.ts";
 import type { Logger } from "../../telemetry/log.ts";
@@ -10,13 +11,14 @@ import { checkpointer } from "./checkpoint.ts";
 import { type Database, openDatabase, translated } from "./database.ts";
 import { eraser } from "./erase.ts";
 import { groupCommit } from "./group-commit.ts";
+import { inspectFile } from "./inspect.ts";
 import { newest, readLog } from "./log.ts";
-import { migrate } from "./migrations.ts";
+import { assertUpToDate, migrate } from "./migrations.ts";
 import { groupsWithMembers, reachableObjects } from "./permission-reader.ts";
 import { countObjects, listEntries, scanEntries } from "./queries.ts";
 import { readCache } from "./read-cache.ts";
 import { rememberedReads } from "./remembered-reads.ts";
-import { defineResource, type SqliteResource } from "./resources.ts";
+import { defineResource, foundResource, knownResources, type SqliteResource } from "./resources.ts";
 import { one } from "./rows.ts";
 import { addResource, openSession, resourceIn, type Session } from "./session.ts";
 import { transactions as transactionsOf } from "./transactions.ts";
@@ -35,6 +37,8 @@ export interface SqliteStorageOptions {
   readonly queryBudgetMs?: number | undefined;
   /** Longest that one transaction may hold the store. Default ten seconds. */
   readonly transactionLimitMs?: number | undefined;
+  /** See `openStorage`. */
+  readonly asFound?: boolean | undefined;
 }
 
 const groupBuckets: readonly number[] = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512];
@@ -47,11 +51,14 @@ export function sqliteStorage({
   metrics,
   queryBudgetMs: budgetMs = 2000,
   transactionLimitMs,
+  asFound = false,
 }: SqliteStorageOptions): Storage {
   const queryBudgetMs = budgetMs === 0 ? Number.POSITIVE_INFINITY : budgetMs;
+  if (asFound && !existsSync(path)) throw new Error(`there is no storage file ${path}`);
   const database = openDatabase(path, { busyMs: 10_000 });
   try {
-    migrate(database.connection, { now: clock.now() });
+    if (asFound) assertUpToDate(database.connection);
+    else migrate(database.connection, { now: clock.now() });
     // From here on nobody waits in this thread for another process; see group-commit.ts.
     database.connection.exec("PRAGMA busy_timeout = 50");
     relaxed(database);
@@ -63,6 +70,9 @@ export function sqliteStorage({
   /** Of a file that comes from a backup: no list knows what was deleted before. */
   const restored = (one(database.prepare("SELECT value FROM meta WHERE key = 'restored'"))?.[0] ?? 0) as number;
   const resources = new Map<string, SqliteResource>();
+  if (asFound)
+    for (const name of knownResources(database))
+      take(foundResource(database, { resource: name, indexes: [], unique: [] }));
   const wal = walSync(path);
   /** Another process's commit was seen: it may not be on disk yet. */
   let foreign: Promise<void> | undefined;
@@ -121,6 +131,10 @@ export function sqliteStorage({
   /** Where the calling code reads and writes: in its transaction, or where everybody does. */
   const here = (): Session => transactions.current() ?? main;
 
+  function take(resource: SqliteResource | undefined): void {
+    if (resource !== undefined) resources.set(resource.name, resource);
+  }
+
   function open() {
     if (closed || (closing !== undefined && !transactions.inside())) {
       throw new ServiceError("unavailable", { cause: new Error("the storage is closed") });
@@ -171,6 +185,10 @@ export function sqliteStorage({
     async define(definitions) {
       if (transactions.current() !== undefined) throw new Error("lists cannot be defined inside of a transaction");
       open();
+      if (asFound) {
+        for (const definition of definitions) take(foundResource(database, definition));
+        return;
+      }
       const defined = await group.run(() => definitions.map((definition) => defineResource(database, definition)));
       cache.clear();
       for (const resource of defined) {
@@ -318,6 +336,11 @@ export function sqliteStorage({
             .run(clock.now());
         });
       }
+    },
+
+    async *inspect() {
+      open();
+      yield* inspectFile(path);
     },
 
     close() {
