@@ -43,7 +43,7 @@ export interface Writer {
     live: StoredObject | undefined,
     preconditions: Preconditions,
   ): Maybe<void>;
-  put(context: OperationContext, request: PutRequest): Promise<Put>;
+  put(context: OperationContext, request: PutRequest): Maybe<Put>;
   /**
    * Commits, and runs the hook `stored` for each of `writes` in the same transaction.
    * @throws what the hook throws, and then nothing is committed
@@ -61,7 +61,7 @@ export interface Writer {
 }
 
 /** @param attempts 1 for the first, 2 when another writer was faster once … */
-export type Attempt<T> = (live: StoredObject | undefined, attempts: number) => Promise<T>;
+export type Attempt<T> = (live: StoredObject | undefined, attempts: number) => Maybe<T>;
 
 export interface Put {
   readonly object: StoredObject;
@@ -103,10 +103,7 @@ export function writerOf(plan: Plan, visibility: Visibility, input: Input): Writ
   const writer: Writer = {
     run(context, key, attempt) {
       const work = () =>
-        persist(context, key, async (attempts) => {
-          const found = storage.get(key);
-          return attempt(liveOf(found instanceof Promise ? await found : found), attempts);
-        });
+        persist(context, key, (attempts) => chain(storage.get(key), (found) => attempt(liveOf(found), attempts)));
       return storage.inTransaction() ? work() : queue.run(`${key.parent}\n${key.id}`, work);
     },
 
@@ -125,7 +122,8 @@ export function writerOf(plan: Plan, visibility: Visibility, input: Input): Writ
       });
     },
 
-    async put(context, { action, key, live, prepared, revision, entries, skipUnchanged }) {
+    put(context, request) {
+      const { action, key, live, prepared, entries } = request;
       const hooking = writer.before(context, {
         action,
         id: key.id,
@@ -134,45 +132,7 @@ export function writerOf(plan: Plan, visibility: Visibility, input: Input): Writ
         next: prepared.next,
         ...(entries === undefined ? {} : { permissions: { previous: entries.previous, next: entries.next } }),
       });
-      const hooked = hooking instanceof Promise ? await hooking : hooking;
-      const { replacement, changes } = hooked;
-      const { body, next } = replacement === undefined ? prepared : input.accept(replacement, prepared.next, key.id);
-      const permissions = hooked.entries ?? entries?.next;
-      const isShared = entries !== undefined && permissions !== undefined;
-      const isPermitted = !isShared || areSameEntries(entries.previous, permissions);
-      const wish = revision !== undefined && revision > (live?.revision ?? 0) ? revision : undefined;
-      if (
-        skipUnchanged === true &&
-        live !== undefined &&
-        body === live.body &&
-        changes.length === 0 &&
-        wish === undefined &&
-        isPermitted
-      )
-        return { object: live, created: false, entries: permissions };
-      const { principal } = context;
-      const change: Change = {
-        kind: "put",
-        key,
-        body,
-        expect: expectationOf(live),
-        ...(principal.id === undefined ? {} : { owner: principal.id }),
-        ...(wish === undefined ? {} : { revision: wish }),
-        ...(plan.logBody ? {} : { logBody: false }),
-        ...(isPermitted ? {} : { permissions }),
-      };
-      const all = [change, ...changes, ...plan.members(key, next as JsonObject)];
-      if (live === undefined && isNested) all.push(...requirements(key));
-      const [result] = await writer.commit(context, all, ([made]) => {
-        if (made === undefined || !("object" in made)) return [];
-        const { id, parent } = key;
-        const previous = live === undefined ? undefined : objectOf(live);
-        const next = objectOf(made.object);
-        const shared = isShared ? { permissions: { previous: entries.previous, next: permissions } } : {};
-        return [{ action, id, parent, previous, next, revision: made.object.revision, ...shared }];
-      });
-      if (result === undefined || !("object" in result)) throw new Error("the storage answered without the object");
-      return { object: result.object, created: result.kind === "created", entries: permissions };
+      return chain(hooking, (hooked) => putHooked(context, request, hooked));
     },
 
     commit(context, changes, writes) {
@@ -219,6 +179,51 @@ export function writerOf(plan: Plan, visibility: Visibility, input: Input): Writ
     },
   };
 
+  /** Without promises of its own before the commit, as the hottest of the writes. */
+  function putHooked(context: OperationContext, request: PutRequest, hooked: Hooked): Maybe<Put> {
+    const { action, key, live, prepared, revision, entries, skipUnchanged } = request;
+    const { replacement, changes } = hooked;
+    const { body, next } = replacement === undefined ? prepared : input.accept(replacement, prepared.next, key.id);
+    const permissions = hooked.entries ?? entries?.next;
+    const isShared = entries !== undefined && permissions !== undefined;
+    const isPermitted = !isShared || areSameEntries(entries.previous, permissions);
+    const wish = revision !== undefined && revision > (live?.revision ?? 0) ? revision : undefined;
+    if (
+      skipUnchanged === true &&
+      live !== undefined &&
+      body === live.body &&
+      changes.length === 0 &&
+      wish === undefined &&
+      isPermitted
+    )
+      return { object: live, created: false, entries: permissions };
+    const { principal } = context;
+    const change: Change = {
+      kind: "put",
+      key,
+      body,
+      expect: expectationOf(live),
+      ...(principal.id === undefined ? {} : { owner: principal.id }),
+      ...(wish === undefined ? {} : { revision: wish }),
+      ...(plan.logBody ? {} : { logBody: false }),
+      ...(isPermitted ? {} : { permissions }),
+    };
+    const all = [change, ...changes, ...plan.members(key, next as JsonObject)];
+    if (live === undefined && isNested) all.push(...requirements(key));
+    const writes = ([made]: readonly ChangeResult[]): readonly StoredWrite<Fields>[] => {
+      if (made === undefined || !("object" in made)) return [];
+      const { id, parent } = key;
+      const previous = live === undefined ? undefined : objectOf(live);
+      const next = objectOf(made.object);
+      const shared = isShared ? { permissions: { previous: entries.previous, next: permissions } } : {};
+      return [{ action, id, parent, previous, next, revision: made.object.revision, ...shared }];
+    };
+    return writer.commit(context, all, writes).then(([result]) => {
+      if (result === undefined || !("object" in result)) throw new Error("the storage answered without the object");
+      return { object: result.object, created: result.kind === "created", entries: permissions };
+    });
+  }
+
   async function hookedBy(
     before: NonNullable<Plan["hooks"]["before"]>,
     context: OperationContext,
@@ -255,7 +260,7 @@ export function writerOf(plan: Plan, visibility: Visibility, input: Input): Writ
   async function persist<T>(
     context: OperationContext,
     list: ListKey,
-    attempt: (attempts: number) => Promise<T>,
+    attempt: (attempts: number) => Maybe<T>,
   ): Promise<T> {
     for (let attempts = 1; ; attempts++) {
       if (context.ended ?? context.signal.aborted)

@@ -144,21 +144,12 @@ export function writesOf(parts: WriteParts): Pick<ResourceOperations, "create" |
       if (id === undefined) throw invalid({ location: "body", name: "id", description: "Required", code: "required" });
 
       const key = { ...list, id };
-      const attempt = async (live: StoredObject | undefined, attempts: number) => {
-        if (attempts > 1) await locate(context, target);
-        if (live !== undefined) {
-          await assertAllowed(context, "get", key, live);
-          await writer.assertPreconditions(context, list, live, request);
-          return { kind: "unchanged", live, object: live, entries: await entryWriter.of(key, true) } as const;
-        }
-        const deciding = mayTryToCreate(context, list);
-        const decision = deciding instanceof Promise ? await deciding : deciding;
-        // Without an id there is no object a revision could belong to, and the list always exists.
-        if (isNamed) await writer.assertPreconditions(context, list, undefined, request);
-        else if (typeof request.ifMatch === "number")
-          throw preconditionFailed(await storage.timestamp(list, plan.readOnly));
-        const written = entryWriter.of(key, false);
-        const previous = written instanceof Promise ? await written : written;
+      const unchanged = async (live: StoredObject): Promise<Put> => {
+        await assertAllowed(context, "get", key, live);
+        await writer.assertPreconditions(context, list, live, request);
+        return { created: false, object: live, entries: await entryWriter.of(key, true) };
+      };
+      const put = (decision: Decision, previous: Permissions | undefined): Maybe<Put> => {
         const entries = entryWriter.meet({ id, principal }, previous, request.permissions, "replace");
         const prepared = input.prepare(posted.fields, {
           principal,
@@ -169,18 +160,33 @@ export function writesOf(parts: WriteParts): Pick<ResourceOperations, "create" |
         });
         assertMayCreate(context, decision, id, prepared);
         const { revision } = posted;
-        const put = await writer.put(context, { action: "create", key, live, prepared, revision, entries });
-        return { kind: "created", live, ...put } as const;
+        return writer.put(context, { action: "create", key, live: undefined, prepared, revision, entries });
       };
+      const conditions = (): Maybe<void> => {
+        if (isNamed) return writer.assertPreconditions(context, list, undefined, request);
+        // Without an id there is no object a revision could belong to, and the list always exists.
+        if (typeof request.ifMatch === "number")
+          return storage.timestamp(list, plan.readOnly).then((revision) => {
+            throw preconditionFailed(revision);
+          });
+      };
+      const attempt = (live: StoredObject | undefined, attempts: number): Maybe<Put> =>
+        chain(attempts > 1 ? locate(context, target) : list, () =>
+          live !== undefined
+            ? unchanged(live)
+            : chain(mayTryToCreate(context, list), (decision) =>
+                chain(conditions(), () => chain(entryWriter.of(key, false), (previous) => put(decision, previous))),
+              ),
+        );
       // The queue is for meetings; an id made here meets nobody.
-      const { kind, live, object, entries } = await (isNamed
+      const { created, object, entries } = await (isNamed
         ? writer.run(context, key, attempt)
         : writer.once(context, list, attempt));
-      if (kind === "created") {
-        const finishing = finish(context, "create", list.parent, live, object);
+      if (created) {
+        const finishing = finish(context, "create", list.parent, undefined, object);
         if (finishing instanceof Promise) await finishing;
       }
-      return resultOf(context, kind, key, { object, entries });
+      return resultOf(context, created ? "created" : "unchanged", key, { object, entries });
     },
 
     async replace(context, target, request) {

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { test } from "node:test";
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { ServiceError } from "../../errors.ts";
 import { type Database, openDatabase } from "./database.ts";
 import { type GroupCommit, groupCommit } from "./group-commit.ts";
@@ -49,6 +50,27 @@ function groupTest(name: string, run: (fixture: Fixture) => Promise<void>, lockT
 
 const isUnavailable = (error: unknown) =>
   ServiceError.is(error) && error.code === "unavailable" && error.cause instanceof Error;
+
+groupTest("writes join a group as long as each turn of the event loop brings more", async ({ add, transactions }) => {
+  const writes: Promise<void>[] = [];
+  for (let n = 1; n <= 5; n++) {
+    writes.push(add(n));
+    await nextTurn();
+  }
+  await Promise.all(writes);
+  assert.equal(transactions(), 1);
+});
+
+groupTest("a group does not wait for ever for writes that do not end", async ({ add, stored }) => {
+  let answered = false;
+  const writes = [add(0).then(() => (answered = true))];
+  for (let n = 1; !answered; n++) {
+    writes.push(add(n).then(() => true));
+    await nextTurn();
+  }
+  await Promise.all(writes);
+  assert.equal(stored().length, writes.length);
+});
 
 groupTest("writes of one turn of the event loop share a transaction", async ({ add, transactions, stored }) => {
   await Promise.all([1, 2, 3, 4, 5].map(add));
