@@ -42,7 +42,25 @@ export function locator({ resource, name, dependencies, sharing }: Plan): Locate
     const passed = ancestor.pass(context, { resource: ancestor.resource.name, parent, id });
     return chain(passed, () => climb(context, target, parentOf(ancestor.resource, parent, id), level + 1));
   }
-  return (context, target) => climb(context, target, rootParent(context), 0);
+  const fromTheRoot: Locate = (context, target) => climb(context, target, rootParent(context), 0);
+  const dependsOnPathAlone = !isPerUser && ancestors.every(({ isInherited }) => isInherited);
+  return dependsOnPathAlone ? remembering(fromTheRoot, ancestors) : fromTheRoot;
+}
+
+/**
+ * The same, which knows the last list again. Requests of one list come one after the other, and its name, put together anew for each of them,
+ * would be hashed anew wherever it is looked up.
+ */
+function remembering(locate: Locate, ancestors: readonly { readonly parameter: string }[]): Locate {
+  let last: { readonly ids: readonly (string | undefined)[]; readonly list: ListKey } | undefined;
+  return (context, target) => {
+    const { params } = target;
+    if (last?.ids.every((id, level) => id === params[ancestors[level]?.parameter ?? ""]) === true) return last.list;
+    return chain(locate(context, target), (list) => {
+      last = { ids: ancestors.map(({ parameter }) => params[parameter]), list };
+      return list;
+    });
+  };
 }
 
 function ancestorOf({ resource, rules, guard, id: { isValid }, dependencies }: Plan, isInherited: boolean) {
@@ -66,6 +84,8 @@ function ancestorOf({ resource, rules, guard, id: { isValid }, dependencies }: P
 
   return {
     resource,
+    /** Nothing is asked of it: what a caller may do below it is decided by the entries of all objects above. */
+    isInherited,
     parameter: parameterOf(resource.name),
     pass(context: OperationContext, key: ObjectKey): Maybe<void> {
       const { principal } = context;
