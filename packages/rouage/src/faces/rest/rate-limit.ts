@@ -1,5 +1,5 @@
 /**
- * Rate limits per caller: requests counted in windows of time in the cache, so that instances that share one share the limit. Announced
+ * Rate limits per caller: requests counted in the cache, in a window that slides, so that instances that share one share the limit. Announced
  * as draft-ietf-httpapi-ratelimit-headers-11 has it. Where no limit is set, endpoints are served as they are.
  */
 import type { Cache } from "../../cache/cache.ts";
@@ -8,10 +8,11 @@ import { ServiceError } from "../../errors.ts";
 import { parseRateLimit, type RateLimit } from "../../settings/rate-limit.ts";
 import type { Logger } from "../../telemetry/log.ts";
 import type { Answer, Endpoint, Exchange } from "./exchange.ts";
+import { type Counted, isWithin, leftOf, windowOf } from "./rate-window.ts";
 
 export interface RateLimitParts {
   /** Where requests are counted. Absent: nothing is limited. */
-  readonly cache: Pick<Cache, "increment"> | undefined;
+  readonly cache: Pick<Cache, "get" | "increment"> | undefined;
   readonly clock: Clock;
   readonly log: Logger;
   /** For every endpoint together: the setting `rate_limit`. */
@@ -22,6 +23,11 @@ interface Policy extends RateLimit {
   readonly name: string;
   /** As a member of `RateLimit-Policy`. */
   readonly announced: string;
+}
+
+/** A request as it was counted for one policy, at one moment for all of it. */
+interface Count extends Counted {
+  readonly key: string;
 }
 
 export interface RateLimits {
@@ -44,13 +50,14 @@ export function createRateLimits({ cache, clock, log, everywhere }: RateLimitPar
       ...endpoint,
       ...(stream !== undefined && { stream: limited(stream, name, limit) }),
       run(exchange, params): Answer | Promise<Answer> {
-        const counts = all.map((policy) => count(policy, exchange));
+        const now = clock.now();
+        const counts = all.map((policy) => count(policy, exchange, now));
         if (!counts.some((each) => each instanceof Promise)) {
-          judge(exchange, all, counts as readonly (number | undefined)[], announced);
+          judge(exchange, all, counts as readonly (Count | undefined)[], announced, now);
           return run(exchange, params);
         }
         return Promise.all(counts).then((known) => {
-          judge(exchange, all, known, announced);
+          judge(exchange, all, known, announced, now);
           return run(exchange, params);
         });
       },
@@ -63,19 +70,35 @@ export function createRateLimits({ cache, clock, log, everywhere }: RateLimitPar
     return policy;
   }
 
-  /** Requests of this caller in the current window, this one included; undefined where the cache cannot say. */
+  /** Counts the request, and looks at the window before; undefined where the cache cannot say. */
   function count(
-    { name, windowSeconds }: Policy,
+    policy: Policy,
     { principal, request }: Exchange,
-  ): number | undefined | Promise<number | undefined> {
+    now: number,
+  ): Count | undefined | Promise<Count | undefined> {
+    if (cache === undefined) return undefined;
     const caller = principal.id === undefined ? `address ${request.peer ?? "unknown"}` : `principal ${principal.id}`;
-    const window = Math.floor(clock.now() / (windowSeconds * 1000));
+    const window = windowOf(policy, now);
+    const keyOf = (number: number) => `rate ${policy.name} ${number} ${caller}`;
+    const key = keyOf(window);
+    const counted = (current: number, previous: string | undefined): Count => ({
+      key,
+      current,
+      previous: Number(previous ?? 0),
+    });
     try {
-      const counted = cache?.increment(`rate ${name} ${window} ${caller}`, 1, windowSeconds);
-      return counted instanceof Promise ? counted.catch(uncounted) : counted;
+      const current = cache.increment(key, 1, 2 * policy.windowSeconds);
+      const previous = cache.get(keyOf(window - 1));
+      if (!(current instanceof Promise) && !(previous instanceof Promise)) return counted(current, previous);
+      return Promise.all([current, previous]).then(([sum, before]) => counted(sum, before), uncounted);
     } catch (error) {
       return uncounted(error);
     }
+  }
+
+  /** What is refused does not count: who goes on asking is not kept out by that. */
+  function takeBack({ key }: Count, { windowSeconds }: Policy): void {
+    Promise.try(() => cache?.increment(key, -1, 2 * windowSeconds)).catch(() => undefined);
   }
 
   /** A cache that cannot be reached must not close the service: requests pass, and the log says so once a minute. */
@@ -89,18 +112,26 @@ export function createRateLimits({ cache, clock, log, everywhere }: RateLimitPar
   function judge(
     exchange: Exchange,
     all: readonly Policy[],
-    counts: readonly (number | undefined)[],
+    counts: readonly (Count | undefined)[],
     announced: string,
+    now: number,
   ): void {
-    const now = clock.now();
+    const before = counts.map((each) => (each === undefined ? undefined : { ...each, current: each.current - 1 }));
+    const isRefused = all.some((policy, index) => {
+      const counted = before[index];
+      return counted !== undefined && !isWithin(policy, counted, now);
+    });
     const states: string[] = [];
     let wait: number | undefined;
-    for (const [index, { name, quota, windowSeconds }] of all.entries()) {
-      const used = counts[index];
-      if (used === undefined) continue;
-      const left = Math.ceil(windowSeconds - ((now / 1000) % windowSeconds));
-      states.push(`${quoted(name)};r=${Math.max(0, quota - used)};t=${left}`);
-      if (used > quota) wait = Math.max(wait ?? 0, left);
+    for (const [index, policy] of all.entries()) {
+      const counted = counts[index];
+      const without = before[index];
+      if (counted === undefined || without === undefined) continue;
+      if (isRefused) takeBack(counted, policy);
+      const { requests, moreInMs } = leftOf(policy, isRefused ? without : counted, now);
+      const seconds = Math.ceil(moreInMs / 1000);
+      states.push(`${quoted(policy.name)};r=${requests};t=${seconds}`);
+      if (isRefused && requests === 0) wait = Math.max(wait ?? 0, seconds);
     }
     if (states.length > 0) exchange.further = { "ratelimit-policy": announced, ratelimit: states.join(", ") };
     if (wait !== undefined) throw new ServiceError("too-many-requests", { headers: { "retry-after": String(wait) } });

@@ -57,7 +57,7 @@ export interface RestFaceParts {
   /** Where answers to requests with an `Idempotency-Key` are kept. Absent: keys are ignored. */
   readonly idempotency?: IdempotencyStore | undefined;
   /** Where requests are counted for rate limits. Absent: none is enforced. */
-  readonly cache?: Pick<Cache, "increment">;
+  readonly cache?: Pick<Cache, "get" | "increment">;
   /** Shown by the hello view. */
   readonly capabilities: Readonly<Record<string, object>>;
   readonly config?: object | undefined;
