@@ -1,11 +1,9 @@
 /** Urgence as one process: its services, each with its own store and log, the calls between them, and one door in front. */
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { type Clock, compose, type Door, type Service, type ServiceDefinition, systemClock } from "rouage";
 import { openSecretKeys, openSigningKeys } from "rouage/auth";
-import { isHalfRestored } from "rouage/storage";
+import { claimStore } from "./installation.ts";
 import { openMail } from "./mail/open.ts";
+import { openPlace, refuseHalfRestored } from "./place.ts";
 import { accessService } from "./services/access/service.ts";
 import { type AccountsAdmin, accountsAdmin } from "./services/accounts/admin.ts";
 import { openIdentity } from "./services/accounts/identity.ts";
@@ -47,6 +45,8 @@ export async function startUrgence(settings: UrgenceSettings, options: UrgenceOp
     (await openSecretKeys({ folder: place.keys, purpose, clock, fixed: true })).active().key;
   const registry = serviceRegistry({ mint: identity.mint, clock });
   const { authentication, phoneHashKey } = identity;
+  const subjectKey = await secret("audit-subjects");
+  const cardKey = await secret("cards");
   const country = settings.phone_country;
   const publicOrigin = settings.public_origin;
   const mailer = await openMail(settings.mail, { from: settings.mail_from, clock });
@@ -57,7 +57,7 @@ export async function startUrgence(settings: UrgenceSettings, options: UrgenceOp
       authentication,
       call: registry.callsFrom("access"),
       phoneHashKey,
-      subjectKey: await secret("audit-subjects"),
+      subjectKey,
       auditKeys: await openSigningKeys({ folder: place.keys, purpose: auditKeys, clock }),
       spoolFolder: place.spool,
       country,
@@ -74,7 +74,7 @@ export async function startUrgence(settings: UrgenceSettings, options: UrgenceOp
     profiles: profilesService({
       authentication,
       call: registry.callsFrom("profiles"),
-      cardKey: await secret("cards"),
+      cardKey,
       ...(publicOrigin === undefined ? {} : { publicOrigin }),
     }),
     accounts: accountsService({ identity, mailer, call: registry.callsFrom("accounts"), country }),
@@ -95,6 +95,12 @@ export async function startUrgence(settings: UrgenceSettings, options: UrgenceOp
     undo.use(service);
     running.set(name, service);
     registry.register(name, service);
+    // Before anything else is opened: with other keys nothing in the stores could be found.
+    if (name === "access") {
+      const { emailHashKey, codeKey } = identity;
+      const fixed = { "phone-hash": phoneHashKey, "email-hash": emailHashKey, codes: codeKey };
+      await claimStore(service.storage, { ...fixed, "audit-subjects": subjectKey, cards: cardKey }, place.keys);
+    }
   }
   const web = await webService({
     call: registry.callsFrom("web"),
@@ -138,50 +144,5 @@ export async function startUrgence(settings: UrgenceSettings, options: UrgenceOp
   };
 }
 
-/** Services that have a store of their own. */
-export const storeNames: readonly ServiceName[] = ["accounts", "profiles", "positions", "access"];
-
 /** Purpose of the keys that sign the audit; they verify for ever, also after a rotation. */
 export const auditKeys = "audit";
-
-/** @throws Error where a restore began to take the places of the stores and did not end */
-export function refuseHalfRestored({ storage }: Pick<UrgenceSettings, "storage">): void {
-  const folder = storage.startsWith("sqlite:") ? storage.slice("sqlite:".length) : undefined;
-  if (folder !== undefined && isHalfRestored(folder))
-    throw new Error(`a restore into ${folder} was interrupted: run it again, it goes on where it was`);
-}
-
-/** Where things are kept. */
-export interface Place {
-  /** URL of a service's own store. */
-  storage(service: ServiceName): string;
-  readonly keys: string;
-  readonly spool: string;
-  /** Notes who was erased, for a restore to erase again; undefined where nothing survives. */
-  readonly ledger: string | undefined;
-  /** Removes what was temporary. */
-  release(): Promise<void>;
-}
-
-export async function openPlace(
-  settings: Pick<UrgenceSettings, "storage" | "keys" | "erasure_ledger">,
-): Promise<Place> {
-  if (settings.storage.startsWith("sqlite:")) {
-    const folder = settings.storage.slice("sqlite:".length);
-    return {
-      storage: (service) => `sqlite:${join(folder, `${service}.db`)}`,
-      keys: settings.keys ?? join(folder, "keys"),
-      spool: join(folder, "spool"),
-      ledger: settings.erasure_ledger ?? `${folder.replace(/\/+$/, "")}-erased`,
-      release: async () => {},
-    };
-  }
-  const folder = await mkdtemp(join(tmpdir(), "urgence-"));
-  return {
-    storage: () => settings.storage,
-    keys: settings.keys ?? join(folder, "keys"),
-    spool: join(folder, "spool"),
-    ledger: settings.erasure_ledger,
-    release: () => rm(folder, { recursive: true, force: true }),
-  };
-}

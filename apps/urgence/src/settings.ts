@@ -16,15 +16,22 @@ export const urgenceSettingsSchema = Type.Object({
       "Address to listen on. Browsers accept the session cookie only over HTTPS or on localhost: put TLS in front of any other address.",
   }),
   storage: Type.String({
-    pattern: "^(memory:|sqlite:.+)$",
+    pattern: "^(memory:|sqlite:.+|postgres(ql)?://.+)$",
     default: "sqlite:data",
-    description: "`sqlite:FOLDER` (one file a service, the keys in its folder `keys`) or `memory:`.",
+    description:
+      "`sqlite:FOLDER` (one file a service, everything else in it too), `postgres://USER:PASSWORD@HOST/DATABASE` (one schema a service, `urgence_accounts` and so on; `?schema=NAME` begins their names otherwise; `npm install pg` first) or `memory:`.",
+  }),
+  data_folder: Type.String({
+    minLength: 1,
+    default: "data",
+    description:
+      "Folder of what is not in a database: `keys`, `spool` and `demo.json`. Each process has one of its own. With `sqlite:FOLDER` it is that folder.",
   }),
   keys: Type.Optional(
     Type.String({
       minLength: 1,
       description:
-        "Folder of the keys and the pepper. Default: `keys` inside the storage's folder; with `memory:` a temporary folder.",
+        "Folder of the keys and the pepper, the same for all processes on one database. Default: `keys` inside of the data folder; with `memory:` a temporary folder.",
     }),
   ),
   erasure_ledger: Type.Optional(

@@ -9,10 +9,10 @@ import { filesWith, startApplication } from "./support/application.ts";
 import { expected, member, responder, send, signIn, until } from "./support/people.ts";
 
 test("backed up while it is used, Urgence is restored as of one moment; who was erased since is in no file and can't sign in", async () => {
-  await using application = await startApplication({
-    URGENCE_LOOKUPS_PER_HOUR: "1000000",
-    URGENCE_SITE_LOOKUPS_PER_HOUR: "1000000",
-  });
+  await using application = await startApplication(
+    { URGENCE_LOOKUPS_PER_HOUR: "1000000", URGENCE_SITE_LOOKUPS_PER_HOUR: "1000000" },
+    "sqlite",
+  );
   const { folder } = application;
   const rescuer = await responder(application);
   const stays = await member(application);
@@ -97,7 +97,7 @@ test("backed up while it is used, Urgence is restored as of one moment; who was 
 const rounds = 4;
 
 test(`after each of ${rounds} SIGKILLs in a restore Urgence starts whole, or not at all until the restore was run again`, async () => {
-  await using application = await startApplication();
+  await using application = await startApplication({}, "sqlite");
   const { folder } = application;
   const person = await member(application);
   await application.command("backup", join(folder, "backups"), "--without-keys");

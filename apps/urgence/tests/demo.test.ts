@@ -3,8 +3,12 @@ import assert from "node:assert/strict";
 import { mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { DatabaseSync } from "node:sqlite";
 import { test } from "node:test";
+import { systemClock } from "rouage";
+import { openStorage } from "rouage/storage";
+import { openPlace } from "../src/place.ts";
+import { entryId } from "../src/services/access/audit/entry.ts";
+import { auditLists } from "../src/services/access/audit/records.ts";
 import { urgenceSettingsSchema } from "../src/settings.ts";
 import { runUrgence, startApplication } from "./support/application.ts";
 import { claimsOf, expected, member, responder, send, signIn, until } from "./support/people.ts";
@@ -182,14 +186,13 @@ test("verify says ok of an honest audit, and ends with 1 when one row was edited
   assert.deepEqual([honest.ok, honest.entries], [true, 3]);
   await application.end("SIGTERM");
 
-  const store = join(application.folder, "store", "access.db");
-  edit(store, (text) => text.replace('"trauma"', '"stroke"'));
+  await edit(application.storage, (text) => text.replace('"trauma"', '"stroke"'));
   const altered = await application.attempt("verify");
   assert.equal(altered.code, 1);
   assert.equal(JSON.parse(altered.stdout).ok, false);
-  edit(store, (text) => text.replace('"stroke"', '"trauma"'));
+  await edit(application.storage, (text) => text.replace('"stroke"', '"trauma"'));
   assert.equal((await application.attempt("verify")).code, 0);
-  edit(store, () => undefined);
+  await edit(application.storage, () => undefined);
   assert.equal((await application.attempt("verify")).code, 1);
 });
 
@@ -202,31 +205,16 @@ test("verify of a store that is not there is no success, and makes none", async 
 });
 
 /** Changes or removes the second audit entry, past the service. */
-function edit(file: string, change: (text: string) => string | undefined): void {
-  using database = new DatabaseSync(file);
-  const tables = database.prepare("SELECT name FROM sqlite_master WHERE type = 'table'").all();
-  let edited = 0;
-  for (const { name } of tables) {
-    const columns = database
-      .prepare(`PRAGMA table_info("${name}")`)
-      .all()
-      .map((column) => column.name);
-    if (!columns.includes("body") || !columns.includes("id")) continue;
-    const rows = database.prepare(`SELECT rowid AS row, body FROM "${name}" WHERE id = '000000000002'`).all();
-    for (const { row, body } of rows) {
-      if (row === undefined || body === undefined) continue;
-      const text = body instanceof Uint8Array ? Buffer.from(body).toString() : String(body);
-      if (!text.includes('"incident"')) continue;
-      const changed = change(text);
-      if (changed === undefined) database.prepare(`DELETE FROM "${name}" WHERE rowid = ?`).run(row);
-      else
-        database
-          .prepare(`UPDATE "${name}" SET body = ? WHERE rowid = ?`)
-          .run(body instanceof Uint8Array ? Buffer.from(changed) : changed, row);
-      edited += 1;
-    }
-  }
-  assert.ok(edited > 0, "the row was found");
+async function edit(storage: string, change: (text: string) => string | undefined): Promise<void> {
+  const place = await openPlace({ storage, keys: undefined, data_folder: "", erasure_ledger: undefined });
+  await using store = await openStorage(place.storage("access"), { clock: systemClock });
+  await store.define([{ resource: auditLists.entries, indexes: [], unique: [] }]);
+  const key = { resource: auditLists.entries, parent: "", id: entryId(2) };
+  const entry = await store.get(key);
+  assert.ok(entry?.kind === "object", "the entry is found");
+  const body = change(entry.body);
+  if (body === undefined) await store.erase([key]);
+  else await store.commit([{ kind: "put", key, body, expect: { kind: "any" } }]);
 }
 
 /** What the terminal shows of the demonstration. */

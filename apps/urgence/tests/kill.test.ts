@@ -3,7 +3,16 @@ import assert from "node:assert/strict";
 import { randomInt } from "node:crypto";
 import { test } from "node:test";
 import { type Application, startApplication } from "./support/application.ts";
-import { type Answer, expected, member, type Person, type Responder, responder, send } from "./support/people.ts";
+import {
+  type Answer,
+  expected,
+  member,
+  type Person,
+  type Responder,
+  responder,
+  send,
+  until,
+} from "./support/people.ts";
 
 const rounds = 12;
 
@@ -60,7 +69,9 @@ test(`after each of ${rounds} SIGKILLs every acknowledged profile and position i
       ),
     ];
     // Another moment each time, from the first requests to some hundreds.
-    await new Promise((resolve) => setTimeout(resolve, randomInt(20, 400)));
+    const answered = lookups.length + randomInt(2, 20);
+    await until(() => lookups.length >= answered, "lookups to be answered");
+    await new Promise((resolve) => setTimeout(resolve, randomInt(0, 20)));
     await application.end("SIGKILL");
     alive.abort();
     await Promise.all(loops);

@@ -1,7 +1,8 @@
 /** `backup` and `restore`: the stores, the audit's spool and the keys as of one moment, and back. */
 import { backUp, countOf, ledgerOf, putBack } from "rouage/cli";
 import { readManifest } from "rouage/storage";
-import { openPlace, type Place, refuseHalfRestored, startUrgence, storeNames } from "../app.ts";
+import { startUrgence } from "../app.ts";
+import { openPlace, type Place, refuseHalfRestored, storeNames } from "../place.ts";
 import { readUrgenceSettings, type UrgenceSettings } from "../settings.ts";
 import { version } from "../version.ts";
 import type { Command } from "./command.ts";

@@ -1,6 +1,7 @@
 /** `keys`: what keys there are, and a new active one for a purpose. A running Urgence takes rotated keys up at its next start. */
 import { listKeys, rotateKeys } from "rouage/auth";
-import { auditKeys, openPlace } from "../app.ts";
+import { auditKeys } from "../app.ts";
+import { openPlace } from "../place.ts";
 import { rotatableKeys } from "../services/accounts/identity.ts";
 import { readUrgenceSettings } from "../settings.ts";
 import type { Command } from "./command.ts";

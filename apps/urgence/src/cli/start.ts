@@ -1,6 +1,5 @@
 /** `start`: runs Urgence until it is told to stop, with the demonstration on an empty store. */
 import { rm } from "node:fs/promises";
-import { join } from "node:path";
 import { systemClock } from "rouage";
 import { run } from "rouage/runtime/node";
 import { startUrgence, type Urgence } from "../app.ts";
@@ -14,6 +13,7 @@ import {
   makeDemo,
   saveDemo,
 } from "../demo.ts";
+import { demoFileOf } from "../place.ts";
 import { readUrgenceSettings, type UrgenceSettings } from "../settings.ts";
 import type { Command } from "./command.ts";
 import { UsageError } from "./usage-error.ts";
@@ -43,16 +43,12 @@ function wantsDemo({ demo }: UrgenceSettings, environment: Readonly<Record<strin
   return demo ?? !isProduction;
 }
 
-export function demoFile({ storage }: Pick<UrgenceSettings, "storage">): string | undefined {
-  return storage.startsWith("sqlite:") ? join(storage.slice("sqlite:".length), "demo.json") : undefined;
-}
-
 /** The demonstration of an earlier start, or a new one when the store is empty; undefined beside real people. */
 async function openDemo(
   urgence: Urgence,
   settings: UrgenceSettings,
 ): Promise<{ readonly demo: Demo; readonly close: () => Promise<void> } | undefined> {
-  const file = demoFile(settings);
+  const file = demoFileOf(settings);
   const kept = file === undefined ? undefined : await keptDemo(urgence, file);
   if (kept === undefined && (await urgence.service("accounts").storage.position()) > 0) return undefined;
   const demo = kept ?? (await makeDemo(urgence, systemClock));

@@ -1,4 +1,4 @@
-/** For tests of services: callers without an accounts service, storages of both kinds, and calls that are answered by the test. */
+/** For tests of services: callers without an accounts service, and calls that are answered by the test. */
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -75,9 +75,6 @@ export function testCalls(
   };
   return Object.assign(call, { made });
 }
-
-export const storageKinds = ["memory:", "sqlite:"] as const;
-export type StorageKind = (typeof storageKinds)[number];
 
 export async function temporaryFolder(): Promise<{ readonly path: string } & AsyncDisposable> {
   const path = await mkdtemp(join(tmpdir(), "urgence-test-"));

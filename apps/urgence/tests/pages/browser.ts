@@ -8,6 +8,7 @@ import { TOTP } from "otpauth";
 import { type Browser, type BrowserContext, type BrowserContextOptions, chromium, type Page } from "playwright-core";
 import PostalMime from "postal-mime";
 import { listen } from "rouage/runtime/node";
+import { anyStorage, testStore } from "../../../../scripts/test-stores.ts";
 import { startUrgence, type Urgence } from "../../src/app.ts";
 import { readUrgenceSettings } from "../../src/settings.ts";
 
@@ -18,14 +19,22 @@ export interface Site extends AsyncDisposable {
   code(address: string): Promise<string>;
 }
 
-/** Urgence behind a port of its own, in memory, with its mails in a folder. */
+/** Urgence behind a port and on a store of its own, with its mails in a folder. */
 export async function startSite(): Promise<Site> {
   await using undo = new AsyncDisposableStack();
   const mails = await mkdtemp(join(tmpdir(), "urgence-mails-"));
   undo.defer(() => rm(mails, { recursive: true, force: true }));
+  const store = undo.use(await testStore(anyStorage, join(mails, "store")));
   const settings = readUrgenceSettings(
     {},
-    { storage: "memory:", mail: `file:${mails}`, log_level: "silent", demo: false, port: 0 },
+    {
+      storage: store.url,
+      data_folder: join(mails, "data"),
+      mail: `file:${mails}`,
+      log_level: "silent",
+      demo: false,
+      port: 0,
+    },
   );
   const app = undo.use(await startUrgence(settings));
   const server = undo.use(await listen(app.door));

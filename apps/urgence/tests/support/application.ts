@@ -4,13 +4,20 @@ import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import PostalMime from "postal-mime";
+import {
+  durableStorage,
+  filesIn,
+  filesWith as filesThatHold,
+  type StorageKind,
+  testStore,
+} from "../../../../scripts/test-stores.ts";
 
 const main = join(import.meta.dirname, "../../src/main.ts");
 
 export interface Application extends AsyncDisposable {
   /** Where it listens now; another one after a restart. */
   readonly origin: string;
-  /** Holds the store and the mails; nothing of the application is elsewhere. */
+  /** Holds the mails and all that is in no database; nothing of the application is elsewhere. */
   readonly folder: string;
   /** Everything that was written to its standard output and error, by every start. */
   output(): string;
@@ -22,8 +29,12 @@ export interface Application extends AsyncDisposable {
   mailedCode(address: string): Promise<string>;
   /** Mails to this address, the oldest first. */
   mails(address: string): Promise<readonly string[]>;
-  /** Names of the store's files that contain this text in any encoding a store would use. */
-  filesWith(text: string): Promise<readonly string[]>;
+  /** What it stores in. */
+  readonly storage: string;
+  /** Makes the store of one of its services unusable. */
+  breakStore(service: string): Promise<void>;
+  /** Names of files, the store's included, that contain one of these texts in any encoding a store would use. */
+  filesWith(...texts: readonly string[]): Promise<readonly string[]>;
   /** Sends a signal and answers how the process ended. */
   end(signal: NodeJS.Signals): Promise<Ended>;
   /** Starts again on the same store, after it ended. */
@@ -40,9 +51,13 @@ export interface Ended {
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
-export async function startApplication(environment: Environment = {}): Promise<Application> {
+export async function startApplication(
+  environment: Environment = {},
+  kind: StorageKind = durableStorage,
+): Promise<Application> {
   const folder = await mkdtemp(join(tmpdir(), "urgence-process-"));
-  const settings = settingsOf(folder, environment);
+  const store = await testStore(kind, join(folder, "store"));
+  const settings = settingsOf(folder, { URGENCE_STORAGE: store.url, ...environment });
   const outputs: (() => string)[] = [];
   let running: Running | undefined;
   let origin = "";
@@ -60,11 +75,14 @@ export async function startApplication(environment: Environment = {}): Promise<A
   };
   const stop = async () => {
     if (running !== undefined) await end("SIGTERM");
+    await store[Symbol.asyncDispose]();
     await rm(folder, { recursive: true, force: true });
   };
   try {
     await start();
+    await store.legible();
   } catch (error) {
+    await store[Symbol.asyncDispose]();
     await rm(folder, { recursive: true, force: true });
     throw error;
   }
@@ -92,7 +110,12 @@ export async function startApplication(environment: Environment = {}): Promise<A
       throw new Error(`no mail with a code for ${address}`);
     },
     mails: (address) => mailsTo(join(folder, "mail"), address),
-    filesWith: (text) => filesWith(folder, text),
+    breakStore: (service) => store.break(service),
+    storage: settings.URGENCE_STORAGE ?? "",
+    async filesWith(...texts) {
+      const own = await filesWith(folder, ...texts);
+      return store.kind === "sqlite" ? own : [...own, ...(await store.filesWith(texts.flatMap(spellings)))];
+    },
     end,
     start,
     stop,
@@ -100,22 +123,15 @@ export async function startApplication(environment: Environment = {}): Promise<A
   };
 }
 
-/** Runs Urgence with these arguments until it ends, on a store in this folder. */
+/** Runs Urgence with these arguments until it ends, on a store in this folder unless another is named. */
 export function runUrgence(args: readonly string[], folder: string, environment: Environment = {}): Promise<Ended> {
-  return launch(args, settingsOf(folder, environment)).ended;
+  const storage = { URGENCE_STORAGE: `sqlite:${join(folder, "store")}` };
+  return launch(args, settingsOf(folder, { ...storage, ...environment })).ended;
 }
 
-/** Names of the files below a folder that contain this text in any encoding a store would use. */
-export async function filesWith(folder: string, text: string): Promise<readonly string[]> {
-  const needles = spellings(text);
-  const found: string[] = [];
-  for (const entry of await readdir(folder, { recursive: true, withFileTypes: true })) {
-    if (!entry.isFile()) continue;
-    const path = join(entry.parentPath, entry.name);
-    const bytes = await readIfThere(path);
-    if (needles.some((needle) => bytes.includes(needle))) found.push(path);
-  }
-  return found;
+/** Names of the files below a folder that contain one of these texts in any encoding a store would use. */
+export async function filesWith(folder: string, ...texts: readonly string[]): Promise<readonly string[]> {
+  return filesThatHold(await filesIn(folder), texts.flatMap(spellings));
 }
 
 function spellings(text: string): readonly Buffer[] {
@@ -156,7 +172,7 @@ function settingsOf(folder: string, environment: Environment): Environment {
     HOME: process.env.HOME,
     NODE_ENV: "test",
     PORT: "0",
-    URGENCE_STORAGE: `sqlite:${join(folder, "store")}`,
+    URGENCE_DATA_FOLDER: join(folder, "store"),
     URGENCE_MAIL: `file:${join(folder, "mail")}`,
     URGENCE_DEMO: "false",
     ...environment,

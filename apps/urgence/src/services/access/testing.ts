@@ -1,10 +1,11 @@
-/** What the tests of the access service share: keys in memory, and storages of both kinds that clean up after themselves. */
+/** What the tests of the access service share: keys in memory, and storages that clean up after themselves. */
 import { generateKeyPairSync, type webcrypto } from "node:crypto";
 import { join } from "node:path";
 import type { Clock } from "rouage";
 import type { SigningKeys } from "rouage/auth";
 import { openStorage, type Storage } from "rouage/storage";
-import { type StorageKind, temporaryFolder } from "../../shared/test-callers.ts";
+import { type StorageKind, testStore } from "../../../../../scripts/test-stores.ts";
+import { temporaryFolder } from "../../shared/test-callers.ts";
 import type { AuditDraft } from "./audit/entry.ts";
 
 export async function openTestStorage(
@@ -12,11 +13,13 @@ export async function openTestStorage(
   clock: Clock,
 ): Promise<{ storage: Storage } & AsyncDisposable> {
   const folder = await temporaryFolder();
-  const storage = await openStorage(kind === "memory:" ? kind : `sqlite:${join(folder.path, "access.db")}`, { clock });
+  const store = await testStore(kind, join(folder.path, "access.db"));
+  const storage = await openStorage(store.url, { clock });
   return {
     storage,
     async [Symbol.asyncDispose]() {
       await storage.close();
+      await store[Symbol.asyncDispose]();
       await folder[Symbol.asyncDispose]();
     },
   };

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { testStorages } from "../../../../../scripts/test-stores.ts";
 import { ada, register, signIn, startAccounts, type TestAccounts } from "./testing.ts";
 
 const start = (accounts: TestAccounts, token: string, email: string, password = ada.password) =>
@@ -7,7 +8,7 @@ const start = (accounts: TestAccounts, token: string, email: string, password = 
 const confirm = (accounts: TestAccounts, token: string, code: string) =>
   accounts.request("POST", "/v1/me/email/confirm", { code }, token);
 
-for (const storage of ["memory", "sqlite"] as const)
+for (const storage of testStorages)
   test(`[${storage}] the address changes when the code sent to the new one comes back; the old one is told`, async () => {
     await using accounts = await startAccounts({ storage });
     await register(accounts);

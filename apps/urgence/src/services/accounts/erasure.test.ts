@@ -1,22 +1,12 @@
 import assert from "node:assert/strict";
-import { readdir, readFile } from "node:fs/promises";
-import { join } from "node:path";
 import { test } from "node:test";
+import { durableStorage, testStorages } from "../../../../../scripts/test-stores.ts";
 import { ada, enrol, register, signIn, startAccounts, type TestAccounts, until } from "./testing.ts";
 
 const erase = (accounts: TestAccounts, token: string, body: object = { password: ada.password }) =>
   accounts.request("DELETE", "/v1/me", body, token);
 
-async function filesContain(folder: string, text: string): Promise<readonly string[]> {
-  const found: string[] = [];
-  for (const entry of await readdir(folder, { recursive: true, withFileTypes: true })) {
-    const path = join(entry.parentPath, entry.name);
-    if (entry.isFile() && (await readFile(path)).includes(text)) found.push(entry.name);
-  }
-  return found;
-}
-
-for (const storage of ["memory", "sqlite"] as const) {
+for (const storage of testStorages) {
   test(`[${storage}] a person erases the account: every service is asked, and a receipt counts what went`, async () => {
     const asked: string[] = [];
     const door = (name: string, counts: object) => async (request: Request) => {
@@ -64,23 +54,23 @@ for (const storage of ["memory", "sqlite"] as const) {
 }
 
 test("afterwards no file of the store contains anything the person typed", async () => {
-  await using accounts = await startAccounts({ storage: "sqlite" });
+  await using accounts = await startAccounts({ storage: durableStorage });
   await register(accounts);
   const { access_token } = await signIn(accounts);
   await accounts.request("PATCH", "/v1/me", { phone: "06 39 98 77 77" }, access_token);
   await accounts.request("POST", "/v1/passwords/reset", { email: ada.email });
   await accounts.mail(ada.email);
-  assert.notDeepEqual(await filesContain(accounts.folder, ada.email), [], "the search finds what is there");
+  assert.notDeepEqual(await accounts.filesWith(ada.email), [], "the search finds what is there");
   assert.equal((await erase(accounts, access_token)).status, 200);
   for (const text of [ada.email, "ada@", "+33639981001", "39981001", "+33639987777"])
-    assert.deepEqual(await filesContain(accounts.folder, text), [], text);
+    assert.deepEqual(await accounts.filesWith(text), [], text);
   await accounts.restart();
-  assert.deepEqual(await filesContain(accounts.folder, ada.email), []);
+  assert.deepEqual(await accounts.filesWith(ada.email), []);
   assert.deepEqual(accounts.mails, [], "mails that the carrier keeps are gone too");
 });
 
 test("the events carry the id and nothing else", async () => {
-  await using accounts = await startAccounts({ storage: "sqlite" });
+  await using accounts = await startAccounts({ storage: durableStorage });
   const id = await register(accounts);
   await erase(accounts, (await signIn(accounts)).access_token);
   const types: string[] = [];
@@ -111,7 +101,7 @@ for (const failure of ["answers 500", "throws", "hangs up"] as const)
     let down = true;
     let asked = 0;
     await using accounts = await startAccounts({
-      storage: "sqlite",
+      storage: durableStorage,
       doors: {
         positions: async () => {
           asked += 1;
@@ -139,13 +129,13 @@ for (const failure of ["answers 500", "throws", "hangs up"] as const)
     assert.deepEqual(done.counts.positions, { positions: 1 });
     assert.deepEqual(done.counts.accounts, { accounts: 1, sessions: 1, mails: 0, mail_copies: 1 });
     assert.equal(asked, 2);
-    assert.deepEqual(await filesContain(accounts.folder, ada.email), []);
+    assert.deepEqual(await accounts.filesWith(ada.email), []);
   });
 
 test("an erasure that a crash interrupted is finished after the next start, without being asked", async () => {
   let down = true;
   await using accounts = await startAccounts({
-    storage: "sqlite",
+    storage: durableStorage,
     doors: {
       profiles: async () => {
         if (down) throw new Error("crash");
@@ -200,7 +190,7 @@ test("a receipt is forgotten after thirty days", async () => {
 });
 
 test("erasing twice at once answers one receipt", async () => {
-  await using accounts = await startAccounts({ storage: "sqlite" });
+  await using accounts = await startAccounts({ storage: durableStorage });
   await register(accounts);
   const { access_token } = await signIn(accounts);
   const answers = await Promise.all([1, 2, 3].map(() => erase(accounts, access_token)));

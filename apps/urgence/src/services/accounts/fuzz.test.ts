@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
+import { durableStorage, testStorages } from "../../../../../scripts/test-stores.ts";
 import { ada, register, signIn, startAccounts } from "./testing.ts";
 
 const publicRoutes = [
@@ -58,7 +59,7 @@ const body = fc.oneof(
   fc.string({ maxLength: 50 }),
 );
 
-for (const storage of ["memory", "sqlite"] as const)
+for (const storage of testStorages)
   test(`[${storage}] no body gives a 5xx, on any route`, async () => {
     await using accounts = await startAccounts({ storage });
     await register(accounts);
@@ -75,7 +76,7 @@ for (const storage of ["memory", "sqlite"] as const)
   });
 
 test("no path parameter and no cookie gives a 5xx", async () => {
-  await using accounts = await startAccounts({ storage: "sqlite" });
+  await using accounts = await startAccounts({ storage: durableStorage });
   await register(accounts);
   const { access_token } = await signIn(accounts);
   await fc.assert(

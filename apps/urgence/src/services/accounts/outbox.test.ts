@@ -2,13 +2,15 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { manualClock, ServiceError, silentLogger } from "rouage";
 import { openStorage } from "rouage/storage";
+import { anyStorage, testStore } from "../../../../../scripts/test-stores.ts";
 import { MailError, type Mailer, type MailMessage } from "../../mail/mail.ts";
 import { mailDefinition, outbox, type PendingMail } from "./outbox.ts";
 import { until } from "./testing.ts";
 
 async function setup(send: (message: MailMessage) => Promise<void>, limit?: number) {
   const clock = manualClock();
-  const storage = await openStorage("memory:", { clock });
+  const store = await testStore(anyStorage, "");
+  const storage = await openStorage(store.url, { clock });
   await storage.define([mailDefinition]);
   const mailer: Mailer = { send, forget: async () => 0, async [Symbol.asyncDispose]() {} };
   const box = outbox({ storage, mailer, clock, log: silentLogger, ...(limit === undefined ? {} : { limit }) });
@@ -22,7 +24,18 @@ async function setup(send: (message: MailMessage) => Promise<void>, limit?: numb
     expires: clock.now() + 900_000,
   };
   const waiting = () => storage.count({ resource: "mail", parent: "" });
-  return { clock, storage, box, stop, mail, waiting, [Symbol.asyncDispose]: () => storage.close() };
+  return {
+    clock,
+    storage,
+    box,
+    stop,
+    mail,
+    waiting,
+    async [Symbol.asyncDispose]() {
+      await storage.close();
+      await store[Symbol.asyncDispose]();
+    },
+  };
 }
 
 test("a mail that failed is tried again, later each time, until it is taken", async () => {

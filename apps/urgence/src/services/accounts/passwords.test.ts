@@ -1,11 +1,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { durableStorage } from "../../../../../scripts/test-stores.ts";
 import { ada, register, signIn, startAccounts } from "./testing.ts";
 
 const next = "difference engine no. 2";
 
 test("a forgotten password is replaced with the code from the mail; every session ends and the owner is told", async () => {
-  await using accounts = await startAccounts({ storage: "sqlite" });
+  await using accounts = await startAccounts({ storage: durableStorage });
   await register(accounts);
   const { access_token } = await signIn(accounts);
   assert.equal((await accounts.request("POST", "/v1/passwords/reset", { email: ada.email })).status, 202);

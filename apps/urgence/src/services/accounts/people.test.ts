@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { testStorages } from "../../../../../scripts/test-stores.ts";
 import { phoneHash } from "../../shared/phone.ts";
 import { ada, register, signIn, startAccounts } from "./testing.ts";
 
-for (const storage of ["memory", "sqlite"] as const) {
+for (const storage of testStorages) {
   test(`[${storage}] services find a person by the keyed hash of the number, confirmed accounts only`, async () => {
     await using accounts = await startAccounts({ storage });
     const hash = phoneHash(accounts.identity.phoneHashKey, "+33639981001");

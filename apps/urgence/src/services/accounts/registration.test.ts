@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { durableStorage, testStorages } from "../../../../../scripts/test-stores.ts";
 import { ada, register, signIn, startAccounts, until } from "./testing.ts";
 
-for (const storage of ["memory", "sqlite"] as const) {
+for (const storage of testStorages) {
   test(`[${storage}] a person registers, confirms with the code from the mail, and signs in`, async () => {
     await using accounts = await startAccounts({ storage });
     const made = await accounts.request("POST", "/v1/accounts", { ...ada, language: "en" });
@@ -156,7 +157,7 @@ test("one network address can't make us write to the whole world", async () => {
 });
 
 test("sign-up does not wait for the mail server, and the mail comes when the server is back", async () => {
-  await using accounts = await startAccounts({ storage: "sqlite" });
+  await using accounts = await startAccounts({ storage: durableStorage });
   accounts.failMail = () => new Error("down, and it says ada@example.org");
   assert.equal((await accounts.request("POST", "/v1/accounts", ada)).status, 201);
   await until(() => accounts.lines.some((line) => line.includes("mail not sent")), "a failed mail");
@@ -169,7 +170,7 @@ test("sign-up does not wait for the mail server, and the mail comes when the ser
 });
 
 test("an account that nobody confirmed is erased after seven days, not before", async () => {
-  await using accounts = await startAccounts({ storage: "sqlite" });
+  await using accounts = await startAccounts({ storage: durableStorage });
   await accounts.request("POST", "/v1/accounts", ada);
   await accounts.mail(ada.email);
   accounts.clock.advance(7 * 86_400_000 - 1);
@@ -183,7 +184,7 @@ test("an account that nobody confirmed is erased after seven days, not before", 
 });
 
 test("two sign-ups with one address at once make one account", async () => {
-  await using accounts = await startAccounts({ storage: "sqlite" });
+  await using accounts = await startAccounts({ storage: durableStorage });
   const answers = await Promise.all([1, 2, 3].map(() => accounts.request("POST", "/v1/accounts", ada)));
   assert.deepEqual(
     answers.map(({ status }) => status),
@@ -195,7 +196,7 @@ test("two sign-ups with one address at once make one account", async () => {
 });
 
 test("nothing personal is in the log, the events or the tokens", async () => {
-  await using accounts = await startAccounts({ storage: "sqlite" });
+  await using accounts = await startAccounts({ storage: durableStorage });
   accounts.failMail = () => new Error("refused ada@example.org");
   await accounts.request("POST", "/v1/accounts", ada);
   await until(() => accounts.lines.some((line) => line.includes("mail not sent")), "a failed mail");

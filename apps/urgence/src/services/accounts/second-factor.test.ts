@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { durableStorage, testStorages } from "../../../../../scripts/test-stores.ts";
 import { ada, enrol, register, signIn, startAccounts } from "./testing.ts";
 
 const rolesOf = (token: string): readonly string[] =>
@@ -7,7 +8,7 @@ const rolesOf = (token: string): readonly string[] =>
 
 const remi = { email: "remi@example.org", phone: "+33 6 39 98 20 02", password: "sirens at midnight" };
 
-for (const storage of ["memory", "sqlite"] as const) {
+for (const storage of testStorages) {
   test(`[${storage}] a responder's role waits until the second factor is set up and used`, async () => {
     await using accounts = await startAccounts({ storage });
     await accounts.admin.createAccount({
@@ -40,7 +41,7 @@ test("the code is asked for only after a right password", async () => {
 });
 
 test("a code is good once, also when it comes ten times at once", async () => {
-  await using accounts = await startAccounts({ storage: "sqlite" });
+  await using accounts = await startAccounts({ storage: durableStorage });
   await register(accounts);
   const second = await enrol(accounts, (await signIn(accounts)).access_token);
   accounts.clock.advance(60_000);
@@ -108,7 +109,7 @@ test("switching it off takes password and code, ends every session, and tells th
 });
 
 test("the secret is not readable in the store", async () => {
-  await using accounts = await startAccounts({ storage: "sqlite" });
+  await using accounts = await startAccounts({ storage: durableStorage });
   await register(accounts);
   const { secret } = await enrol(accounts, (await signIn(accounts)).access_token);
   for await (const entry of accounts.service.storage.scan("account"))

@@ -1,11 +1,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { durableStorage, testStorages } from "../../../../../scripts/test-stores.ts";
 import { ada, register, signIn, startAccounts, until } from "./testing.ts";
 
 const statusOfMe = async (accounts: Awaited<ReturnType<typeof startAccounts>>, token: string) =>
   (await accounts.request("GET", "/v1/me", undefined, token)).status;
 
-for (const storage of ["memory", "sqlite"] as const) {
+for (const storage of testStorages) {
   test(`[${storage}] a refresh token is good once; used again it ends the session, access tokens included`, async () => {
     await using accounts = await startAccounts({ storage });
     await register(accounts);
@@ -21,7 +22,7 @@ for (const storage of ["memory", "sqlite"] as const) {
 }
 
 test("ten refreshes at once with one token: at most one answer, and the session ends", async () => {
-  await using accounts = await startAccounts({ storage: "sqlite" });
+  await using accounts = await startAccounts({ storage: durableStorage });
   await register(accounts);
   const { refresh_token } = await signIn(accounts);
   const answers = await Promise.all(
@@ -59,7 +60,7 @@ test("signing out everywhere ends every session", async () => {
 });
 
 test("a revocation outlives a restart", async () => {
-  await using accounts = await startAccounts({ storage: "sqlite" });
+  await using accounts = await startAccounts({ storage: durableStorage });
   await register(accounts);
   const { access_token } = await signIn(accounts);
   await accounts.request("DELETE", "/v1/sessions", undefined, access_token);
@@ -85,7 +86,7 @@ test("the list of sessions shows which program and which is this one; each can b
 });
 
 test("a browser session: cookie in, token and CSRF out, until it is signed out", async () => {
-  await using accounts = await startAccounts({ storage: "sqlite" });
+  await using accounts = await startAccounts({ storage: durableStorage });
   const id = await register(accounts);
   const made = await accounts.call("accounts", "POST", "/internal/browser-sessions", {
     body: { email: ada.email, password: ada.password, client: "Firefox" },

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Logger, type ManualClock, manualClock, type Service } from "rouage";
 import { totpCode } from "rouage/auth";
+import { anyStorage, type StorageKind, testStore } from "../../../../../scripts/test-stores.ts";
 import type { Mailer, MailMessage } from "../../mail/mail.ts";
 import { type ServiceCall, type ServiceName, serviceRegistry } from "../../shared/client.ts";
 import { type AccountsAdmin, accountsAdmin } from "./admin.ts";
@@ -25,6 +26,8 @@ export interface TestMail extends MailMessage {
 export interface TestAccounts extends AsyncDisposable {
   readonly clock: ManualClock;
   readonly folder: string;
+  /** Files of the store that contain this text. */
+  filesWith(text: string): Promise<readonly string[]>;
   readonly identity: Identity;
   readonly service: Service;
   readonly call: ServiceCall;
@@ -39,12 +42,14 @@ export interface TestAccounts extends AsyncDisposable {
   request(method: string, path: string, body?: unknown, token?: string): Promise<TestAnswer>;
   /** The next mail to this address that was not looked at yet. */
   mail(to: string): Promise<TestMail>;
+  /** All mails that were taken, once none waits any more. */
+  sent(): Promise<readonly TestMail[]>;
   /** Stops and starts again on the same store. */
   restart(): Promise<void>;
 }
 
 export interface TestOptions {
-  readonly storage?: "memory" | "sqlite";
+  readonly storage?: StorageKind;
   readonly doors?: Partial<Record<ServiceName, (request: Request) => Promise<Response>>>;
   readonly mailsPerAddress?: number;
 }
@@ -52,11 +57,12 @@ export interface TestOptions {
 export const ada = { email: "ada@example.org", phone: "+33 6 39 98 10 01", password: "analytical engine" };
 
 export async function startAccounts({
-  storage = "memory",
+  storage = anyStorage,
   doors = {},
   ...limits
 }: TestOptions = {}): Promise<TestAccounts> {
   const folder = await mkdtemp(join(tmpdir(), "urgence-accounts-"));
+  const store = await testStore(storage, join(folder, "accounts.db"));
   const clock = manualClock();
   let hashes = 0;
   const open = async (): Promise<Identity> => {
@@ -101,17 +107,19 @@ export async function startAccounts({
       passwordCost: { memory: 64, passes: 1 },
       ...limits,
     }).start({
-      settings: { storage: storage === "memory" ? "memory:" : `sqlite:${join(folder, "accounts.db")}` },
+      settings: { storage: store.url },
       clock,
       log: recorder(lines),
     });
   let service = await start();
+  await store.legible();
   registry.register("accounts", { fetch: (request) => service.fetch(request) });
   const call = registry.callsFrom("web");
 
   const test: TestAccounts = {
     clock,
     folder,
+    filesWith: (text) => store.filesWith([text]),
     get identity() {
       return identity;
     },
@@ -145,6 +153,13 @@ export async function startAccounts({
       seen.add(mail);
       return mail;
     },
+    async sent() {
+      await until(
+        async () => (await service.storage.count({ resource: "mail", parent: "" })) === 0,
+        "the mails to be sent",
+      );
+      return mails;
+    },
     async restart() {
       await service.stop();
       // Nothing in memory is kept, the set of revoked sessions included.
@@ -153,6 +168,7 @@ export async function startAccounts({
     },
     async [Symbol.asyncDispose]() {
       await service.stop();
+      await store[Symbol.asyncDispose]();
       await rm(folder, { recursive: true, force: true });
     },
   };

@@ -1,18 +1,17 @@
 import assert from "node:assert/strict";
 import { createHmac } from "node:crypto";
-import { readdir, readFile } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, test } from "node:test";
 import fc from "fast-check";
 import { manualClock, type Service } from "rouage";
 import { openStorage } from "rouage/storage";
+import { anyStorage, type StorageKind, testStorages, testStore } from "../../../../../scripts/test-stores.ts";
 import { phoneHash } from "../../shared/phone.ts";
 import {
   captureLog,
   eventually,
   requestAs,
-  type StorageKind,
-  storageKinds,
   type TestCaller,
   temporaryFolder,
   testCalls,
@@ -36,7 +35,7 @@ const vectors = new Map(
 );
 const vector = (kind: string) => vectors.get(kind) ?? assert.fail(kind);
 
-async function setUp(kind: StorageKind = "memory:", more: Partial<PositionsDeps> = {}) {
+async function setUp(kind: StorageKind = anyStorage, more: Partial<PositionsDeps> = {}) {
   const folder = await temporaryFolder();
   const clock = manualClock(Date.UTC(2026, 5, 1, 12));
   const accounts = { down: false };
@@ -45,8 +44,8 @@ async function setUp(kind: StorageKind = "memory:", more: Partial<PositionsDeps>
     const { phone_hash } = body as { phone_hash: string };
     return phone_hash === phoneHash(key, number) ? { person: ada.id } : undefined;
   });
-  const file = join(folder.path, "positions.db");
-  const storage = await openStorage(kind === "memory:" ? kind : `sqlite:${file}`, { clock });
+  const store = await testStore(kind, join(folder.path, "positions.db"));
+  const storage = await openStorage(store.url, { clock });
   const { log, lines } = captureLog();
   const definition = positionsService({ authentication: [testPolicy], call, phoneHashKey: key, ...more });
   const service = await definition.start({ clock, storage, log });
@@ -62,13 +61,14 @@ async function setUp(kind: StorageKind = "memory:", more: Partial<PositionsDeps>
     call,
     accounts,
     lines,
-    folder: folder.path,
+    filesWith: store.filesWith,
     send,
     aml: (body: string, headers: Record<string, string> = {}) =>
       send(undefined, "POST", "/aml", body, { "content-type": "application/x-www-form-urlencoded", ...headers }),
     async [Symbol.asyncDispose]() {
       await service.stop();
       await storage.close();
+      await store[Symbol.asyncDispose]();
       await folder[Symbol.asyncDispose]();
     },
   };
@@ -82,12 +82,7 @@ function parse(text: string) {
   }
 }
 
-async function allBytes(folder: string): Promise<string> {
-  const names = (await readdir(folder)).sort();
-  return (await Promise.all(names.map((name) => readFile(join(folder, name), "latin1")))).join("\n");
-}
-
-for (const kind of storageKinds)
+for (const kind of testStorages)
   describe(`positions on ${kind}`, () => {
     test("are reported, listed, read and deleted by the person", async () => {
       await using context = await setUp(kind);
@@ -129,7 +124,7 @@ for (const kind of storageKinds)
       assert.deepEqual(latest.json.data.coordinates, [2.5, 48.5]);
       assert.equal(await eraseExpired(context.storage, context.clock), 1);
       assert.equal((await context.send(ada, "GET", "/v1/me/positions")).json.data.length, 1);
-      if (kind === "sqlite:") assert.ok(!(await allBytes(context.folder)).includes("2.352211223344"));
+      assert.deepEqual(await context.filesWith(["2.352211223344"]), []);
       context.clock.advance(6 * 24 * 3_600_000);
       assert.equal(await eraseExpired(context.storage, context.clock), 1);
     });
@@ -143,7 +138,7 @@ for (const kind of storageKinds)
       assert.equal(erased.json.data.positions, 1);
       assert.equal((await context.send(internal, "GET", `/internal/people/${ada.id}/position`)).status, 404);
       assert.equal((await context.send(bob, "GET", "/v1/me/positions")).json.data.length, 1);
-      if (kind === "sqlite:") assert.ok(!(await allBytes(context.folder)).includes("2.352211223344"));
+      assert.deepEqual(await context.filesWith(["2.352211223344"]), []);
     });
 
     test("an AML message of a registered number becomes the person's last position", async () => {
@@ -292,7 +287,7 @@ describe("positions: forms and formats", () => {
   });
 
   test("more reports a minute than the limit are 429 with Retry-After", async () => {
-    await using context = await setUp("memory:", { reportsPerMinute: 2 });
+    await using context = await setUp(anyStorage, { reportsPerMinute: 2 });
     const report = () => context.send(ada, "POST", "/v1/me/positions", { coordinates: [0, 0] });
     assert.deepEqual([(await report()).status, (await report()).status], [201, 201]);
     const refused = await report();
@@ -301,7 +296,7 @@ describe("positions: forms and formats", () => {
   });
 
   test("any JSON body is answered with 201 or 400", async () => {
-    await using context = await setUp("memory:", { reportsPerMinute: 1000 });
+    await using context = await setUp(anyStorage, { reportsPerMinute: 1000 });
     await fc.assert(
       fc.asyncProperty(fc.json(), async (body) => {
         const { status } = await context.send(ada, "POST", "/v1/me/positions", body);
@@ -373,7 +368,7 @@ describe("AML: always 2xx", () => {
     });
 
   test("more than the limit from one address are rejected with 202", async () => {
-    await using context = await setUp("memory:", { amlPerMinute: 2 });
+    await using context = await setUp(anyStorage, { amlPerMinute: 2 });
     for (const expected of [200, 200, 202]) assert.equal((await context.aml(vector("https"))).status, expected);
     context.clock.advance(60_000);
     assert.equal((await context.aml(vector("https"))).status, 200);
@@ -387,7 +382,7 @@ describe("AML: always 2xx", () => {
   });
 
   test("with a secret, an unsigned message is rejected and a signed one proves its position", async () => {
-    await using context = await setUp("memory:", { amlSecret: "s3cret" });
+    await using context = await setUp(anyStorage, { amlSecret: "s3cret" });
     const body = vector("https").replace("%2B447477593102", encodeURIComponent(number));
     assert.equal((await context.aml(body)).json.data.reason, "unsigned");
     const signature = createHmac("sha256", "s3cret").update(body).digest("hex");
@@ -410,7 +405,7 @@ describe("AML: always 2xx", () => {
   });
 
   test("any body and any content type is answered with 200 or 202", async () => {
-    await using context = await setUp("memory:", { amlPerMinute: 100_000 });
+    await using context = await setUp(anyStorage, { amlPerMinute: 100_000 });
     await fc.assert(
       fc.asyncProperty(
         fc.string(),

@@ -1,15 +1,22 @@
 import assert from "node:assert/strict";
-import { readdir, readFile } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
 import fc from "fast-check";
 import { type ManualClock, manualClock, type Service, silentLogger } from "rouage";
 import {
+  anyStorage,
+  durableStorage,
+  type StorageKind,
+  type TestStore,
+  testStorages,
+  testStore,
+} from "../../../../../scripts/test-stores.ts";
+import {
   authorization,
   captureLog,
   type MadeCall,
   requestAs,
-  storageKinds,
   type TestCaller,
   temporaryFolder,
   testCalls,
@@ -33,7 +40,7 @@ interface World extends AsyncDisposable {
   readonly service: Service;
   readonly clock: ManualClock;
   readonly made: MadeCall[];
-  readonly folder: string;
+  readonly store: TestStore;
   send(
     caller: TestCaller | undefined,
     method: string,
@@ -44,7 +51,7 @@ interface World extends AsyncDisposable {
 }
 
 async function world(
-  kind: "memory:" | "sqlite:",
+  kind: StorageKind,
   options: {
     answer?: (call: MadeCall) => object | undefined;
     log?: ReturnType<typeof captureLog>["log"];
@@ -61,13 +68,13 @@ async function world(
     publicOrigin: "https://urgence.example",
     ...(options.views === undefined ? {} : { cardViewsPerMinute: options.views }),
   });
-  const storage = kind === "memory:" ? kind : `sqlite:${join(folder.path, "profiles.db")}`;
-  const service = await definition.start({ settings: { storage }, clock, log: options.log ?? silentLogger });
+  const store = await testStore(kind, join(folder.path, "profiles.db"));
+  const service = await definition.start({ settings: { storage: store.url }, clock, log: options.log ?? silentLogger });
   return {
     service,
     clock,
     made: call.made,
-    folder: folder.path,
+    store,
     async send(caller, method, path, body, headers) {
       const response = await service.fetch(requestAs(caller, method, path, body, headers));
       const text = await response.text();
@@ -76,12 +83,13 @@ async function world(
     },
     async [Symbol.asyncDispose]() {
       await service.stop();
+      await store[Symbol.asyncDispose]();
       await folder[Symbol.asyncDispose]();
     },
   };
 }
 
-for (const kind of storageKinds) {
+for (const kind of testStorages) {
   test(`[${kind}] a profile is created, read, changed with If-Match, and belongs to its person alone`, async () => {
     await using w = await world(kind);
     assert.equal((await w.send(zouzou, "GET", "/v1/me/profile")).status, 404);
@@ -368,7 +376,12 @@ for (const kind of storageKinds) {
 }
 
 test("after deletion no file of the store contains anything that the person said", async () => {
-  await using w = await world("sqlite:");
+  await using w = await world(durableStorage);
+  await w.store.legible();
+  const found = async (texts: readonly string[]) => {
+    const searched = texts.map(async (text) => ((await w.store.filesWith([text])).length > 0 ? [text] : []));
+    return (await Promise.all(searched)).flat();
+  };
   for (let version = 0; version < 5; version += 1) {
     await w.send(zouzou, "PUT", "/v1/me/profile", {
       data: { ...exampleInput, what_matters: `Barnabé le chat, version ${version}` },
@@ -387,21 +400,17 @@ test("after deletion no file of the store contains anything that the person said
     "+33612345678",
     "Escoffyer",
   ];
-  assert.deepEqual(
-    (await found(w.folder, said)).toSorted(),
-    said.toSorted(),
-    "the search itself must find them before",
-  );
-  assert.deepEqual(await found(w.folder, [token]), [], "the store never holds a card's token in clear");
+  assert.deepEqual((await found(said)).toSorted(), said.toSorted(), "the search itself must find them before");
+  assert.deepEqual(await found([token]), [], "the store never holds a card's token in clear");
   assert.equal((await w.send(zouzou, "DELETE", "/v1/me/profile")).status, 200);
-  assert.deepEqual(await found(w.folder, said), []);
+  assert.deepEqual(await found(said), []);
   await w.service.stop();
-  assert.deepEqual(await found(w.folder, said), []);
+  assert.deepEqual(await found(said), []);
 });
 
 test("the log contains neither medical facts nor tokens", async () => {
   const { log, lines } = captureLog();
-  await using w = await world("memory:", { log });
+  await using w = await world(anyStorage, { log });
   await w.send(zouzou, "PUT", "/v1/me/profile", { data: exampleInput });
   await w.send(zouzou, "PUT", "/v1/me/profile", { data: { ...exampleInput, identity: { family_name: 7 } } });
   const { token, path } = (await w.send(zouzou, "PUT", "/v1/me/card", { data: { parts: ["allergies"] } })).body.data;
@@ -415,7 +424,7 @@ test("the log contains neither medical facts nor tokens", async () => {
 });
 
 test("every violation of a profile is named with its path", async () => {
-  await using w = await world("memory:");
+  await using w = await world(anyStorage);
   const { status, body } = await w.send(zouzou, "PUT", "/v1/me/profile", {
     data: {
       allergies: { statement: "listed", items: [{ text: "Nuts", severity: "terrible" }] },
@@ -434,7 +443,7 @@ test("every violation of a profile is named with its path", async () => {
 });
 
 test("the routes are described, the internal ones are not", async () => {
-  await using w = await world("memory:");
+  await using w = await world(anyStorage);
   const document = JSON.stringify(w.service.openapi());
   for (const path of ["/me/profile", "/me/history", "/me/import", "/me/card", "/cards/{token}"])
     assert.ok(document.includes(path), path);
@@ -448,7 +457,7 @@ test("a card key that is too short stops the start", () => {
 });
 
 test("no document and no profile, however odd, is answered with a server error", async () => {
-  await using w = await world("memory:");
+  await using w = await world(anyStorage);
   const text = await readFile(new URL("ips/minimal.json", data), "utf8");
   await fc.assert(
     fc.asyncProperty(
@@ -475,13 +484,3 @@ test("no document and no profile, however odd, is answered with a server error",
     { numRuns: 60 },
   );
 });
-
-/** Which of these texts occur in any file of the folder, as they are or as JSON escapes them. */
-async function found(folder: string, texts: readonly string[]): Promise<string[]> {
-  const hits = new Set<string>();
-  for (const name of await readdir(folder, { recursive: true })) {
-    const bytes = await readFile(join(folder, name)).catch(() => Buffer.alloc(0));
-    for (const text of texts) if (bytes.includes(text)) hits.add(text);
-  }
-  return [...hits];
-}

@@ -37,9 +37,11 @@ export interface ConnectionOptions {
   readonly url: PostgresUrl;
   /** Run first. */
   readonly setup: string;
+  /** Told the detail of what the server remarks. */
+  readonly remark?: ((detail: string) => void) | undefined;
 }
 
-export async function connect(driver: Driver, { url, setup }: ConnectionOptions): Promise<Connection> {
+export async function connect(driver: Driver, { url, setup, remark }: ConnectionOptions): Promise<Connection> {
   const client = new driver.Client({
     connectionString: url.connection,
     connectionTimeoutMillis: url.connectTimeoutMs,
@@ -60,6 +62,7 @@ export async function connect(driver: Driver, { url, setup }: ConnectionOptions)
   client.on("error", gone);
   client.on("end", gone);
   client.on("notification", wake);
+  if (remark !== undefined) client.on("notice", ({ detail }) => remark(detail ?? ""));
 
   async function run(asked: Statement | string): Promise<Answer> {
     const {

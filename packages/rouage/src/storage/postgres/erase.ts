@@ -4,7 +4,9 @@
  */
 import type { EraseCount, EraseScope } from "../storage.ts";
 import type { Connection } from "./connection.ts";
+import { unavailable } from "./failures.ts";
 import { type Bind, binding } from "./fields.ts";
+import { identifier } from "./quote.ts";
 import { tableOf } from "./resources.ts";
 import { bindable } from "./text.ts";
 
@@ -23,28 +25,48 @@ export interface Eraser {
 /** Rows removed in one transaction, so that other writes get their turn. */
 const portion = 1_000;
 
+/** How long other sessions may keep what was removed readable before the erasure gives up. */
+const patienceMs = 3_000;
+
 export function eraser({
   open,
   now,
 }: {
-  readonly open: () => Promise<Connection>;
+  readonly open: (remark: (detail: string) => void) => Promise<Connection>;
   readonly now: () => number;
 }): Eraser {
-  const touched = new Set<string>();
   let waiting: Promise<void> | undefined;
   let scrubbing: Promise<void> = Promise.resolve();
 
+  /**
+   * All tables of the store: any of them may hold what was deleted or replaced before. FULL writes new files and removes the old ones, others wait for
+   * each table while that is done. ANALYZE, because the planner keeps samples of values.
+   */
   async function scrubNow(): Promise<void> {
-    const tables = [...touched, "log", "aces"];
-    touched.clear();
-    const connection = await open();
+    let left = 0;
+    const connection = await open((detail) => {
+      // Words of the server's language follow the number.
+      left += Number(/^(\d+) /.exec(detail)?.[1] ?? 0);
+    });
     try {
-      await connection.run("SET statement_timeout = 0");
-      // FULL writes new files and removes the old ones: others wait for each table while that is done. ANALYZE, because the planner keeps samples of values.
-      for (const table of tables) await connection.run({ text: `VACUUM (FULL, ANALYZE) ${table}`, timeoutMs: 0 });
-    } catch (error) {
-      for (const table of tables) if (table.startsWith("objects_")) touched.add(table);
-      throw error;
+      const { rows } = await connection.run(
+        "SELECT relname FROM pg_class WHERE relkind = 'r' AND relnamespace = current_schema()::regnamespace ORDER BY relname",
+      );
+      let tables = rows.map(([name]) => identifier(String(name)));
+      const end = performance.now() + patienceMs;
+      for (let pauseMs = 10; ; pauseMs = Math.min(pauseMs * 2, 500)) {
+        const unfinished: string[] = [];
+        for (const table of tables) {
+          left = 0;
+          await connection.run({ text: `VACUUM (FULL, ANALYZE, VERBOSE) ${table}`, timeoutMs: 0 });
+          if (left > 0) unfinished.push(table);
+        }
+        if (unfinished.length === 0) return;
+        if (performance.now() > end)
+          throw unavailable(new Error("another session reads the database as it was before the erasure"));
+        tables = unfinished;
+        await new Promise((resolve) => setTimeout(resolve, pauseMs));
+      }
     } finally {
       await connection.end();
     }
@@ -58,7 +80,6 @@ export function eraser({
       for (const scope of scopes) {
         const table = await step((connection) => tableFor(connection, scope.resource));
         if (table !== undefined) {
-          touched.add(table);
           await repeat(async () => {
             const done = await step((connection) => removeEntries(connection, table, scope, now()));
             objects += done.objects;

@@ -141,7 +141,10 @@ export async function postgresStorage({
     log,
     limitMs: transactionLimitMs,
   });
-  const erase = eraser({ open: opener(0), now: clock.now });
+  const erase = eraser({
+    open: (remark) => connect(driver, { url, setup: setup(0), remark }),
+    now: clock.now,
+  });
   const others = listener({ open: openWriter, channel, news, log });
   let closed = false;
   let closing: Promise<void> | undefined;

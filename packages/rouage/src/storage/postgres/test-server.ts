@@ -1,6 +1,6 @@
 /** A throw-away server for tests: a cluster of its own in a temporary folder, reached by a socket in it. Not for production. */
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
-import { existsSync, readdirSync } from "node:fs";
+import { existsSync, readdirSync, rmSync } from "node:fs";
 import { chown, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -15,6 +15,8 @@ export interface TestServer {
   /** SIGKILL to all of its processes, as a power cut does it to them. */
   kill(): Promise<void>;
   start(): Promise<void>;
+  /** Ends it at once and removes its folder, for a process that is about to end itself and waits for nothing any more. */
+  remove(): void;
   [Symbol.asyncDispose](): Promise<void>;
 }
 
@@ -62,6 +64,8 @@ export async function startTestServer(settings: Readonly<Record<string, string>>
         cwd: folder,
         stdio: "ignore",
       });
+      // A process that has nothing else to do may end; who starts the server says what becomes of it then.
+      started.unref();
       server = started;
       while (started.exitCode === null) {
         if (await answers()) return;
@@ -91,15 +95,9 @@ export async function startTestServer(settings: Readonly<Record<string, string>>
     server = undefined;
     if (ending?.pid === undefined || ending.exitCode !== null) return;
     const gone = new Promise((resolve) => ending.once("exit", resolve));
-    const own = signal === "SIGKILL" ? children(ending.pid) : [];
-    ending.kill(signal);
-    for (const pid of own) {
-      try {
-        process.kill(pid, signal);
-      } catch {
-        // It has noticed that its parent is gone, and is gone too.
-      }
-    }
+    ending.ref();
+    if (signal === "SIGKILL") killAll(ending.pid);
+    else ending.kill(signal);
     await gone;
   }
 
@@ -112,11 +110,26 @@ export async function startTestServer(settings: Readonly<Record<string, string>>
     },
     kill: () => end("SIGKILL"),
     start,
+    remove() {
+      if (server?.pid !== undefined) killAll(server.pid);
+      rmSync(folder, { recursive: true, force: true, maxRetries: 10 });
+    },
     async [Symbol.asyncDispose]() {
       await end("SIGINT");
       await rm(folder, { recursive: true, force: true });
     },
   };
+}
+
+/** A process and those that it has started. */
+function killAll(parent: number): void {
+  for (const pid of [parent, ...children(parent)]) {
+    try {
+      process.kill(pid, "SIGKILL");
+    } catch {
+      // It is gone already.
+    }
+  }
 }
 
 function children(pid: number): readonly number[] {

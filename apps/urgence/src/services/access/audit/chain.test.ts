@@ -3,7 +3,7 @@ import { before, describe, test } from "node:test";
 import fc from "fast-check";
 import { type ManualClock, manualClock } from "rouage";
 import type { Storage } from "rouage/storage";
-import { type StorageKind, storageKinds } from "../../../shared/test-callers.ts";
+import { anyStorage, type StorageKind, testStorages } from "../../../../../../scripts/test-stores.ts";
 import { draft, openTestStorage, testKeys } from "../testing.ts";
 import { type AuditChain, auditChain } from "./chain.ts";
 import { type AuditEntry, entryId, genesis, sealed } from "./entry.ts";
@@ -70,7 +70,7 @@ async function setUp(kind: StorageKind) {
   };
 }
 
-for (const kind of storageKinds)
+for (const kind of testStorages)
   describe(`the audit chain on ${kind}`, () => {
     test("links each entry to the one before and verifies", async () => {
       await using context = await setUp(kind);
@@ -217,7 +217,7 @@ describe("an altered chain", () => {
   const clock = manualClock(Date.UTC(2026, 5, 1, 12));
   let copy: Copy;
   before(async () => {
-    await using opened = await openTestStorage("memory:", clock);
+    await using opened = await openTestStorage(anyStorage, clock);
     await opened.storage.define(auditDefinitions);
     const chain = makeChain(opened.storage, clock);
     for (let index = 0; index < 24; index++) {

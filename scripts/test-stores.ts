@@ -1,0 +1,163 @@
+/**
+ * What the tests of the applications store in. `ROUAGE_TEST_STORAGE` names one storage for all of them; without it they run on the two that need no
+ * server. A database server is the one that `ROUAGE_TEST_POSTGRES` names, or one of this process's own. Each test has a store of its own.
+ */
+import { randomBytes } from "node:crypto";
+import { readdir, readFile } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
+import { type Connection, connect } from "../packages/rouage/src/storage/postgres/connection.ts";
+import { loadDriver } from "../packages/rouage/src/storage/postgres/driver.ts";
+import { identifier, literal } from "../packages/rouage/src/storage/postgres/quote.ts";
+import { startTestServer } from "../packages/rouage/src/storage/postgres/test-server.ts";
+import { parsePostgresUrl } from "../packages/rouage/src/storage/postgres/url.ts";
+
+export const storageKinds = ["memory", "sqlite", "postgres"] as const;
+export type StorageKind = (typeof storageKinds)[number];
+
+/** Those that are servers: a whole run of the suites each, see scripts/test-storages.ts. */
+export const serverKinds: readonly StorageKind[] = ["postgres"];
+
+/** Settings of a test server: tests lose no power, and many of them connect at the same time. */
+export const testServerSettings = { fsync: "off", full_page_writes: "off", max_connections: "400" } as const;
+
+const chosen = chosenStorage(process.env.ROUAGE_TEST_STORAGE);
+
+/** Storages that tests of behaviour run on, each of them. */
+export const testStorages: readonly StorageKind[] = chosen === undefined ? ["memory", "sqlite"] : [chosen];
+/** The one for tests that run once. */
+export const anyStorage: StorageKind = chosen ?? "memory";
+/** The one for tests that run once and start again on what they have written. */
+export const durableStorage: StorageKind = chosen === undefined || chosen === "memory" ? "sqlite" : chosen;
+
+export interface TestStore extends AsyncDisposable {
+  readonly kind: StorageKind;
+  /** For the setting `storage`. */
+  readonly url: string;
+  /** Names of the store's files that contain one of these; none where nothing is written to a disk. */
+  filesWith(needles: readonly (string | Buffer)[]): Promise<readonly string[]>;
+  /** Has values kept as they are, not compressed, so that a search of bytes finds what is there; to be called before anything is written. */
+  legible(): Promise<void>;
+  /** Makes everything in the part of the store that this service has unusable. */
+  break(service: string): Promise<void>;
+}
+
+/** A store that does not exist yet. `path`: file or folder of SQLite's, in a folder that the caller removes. */
+export async function testStore(kind: StorageKind, path: string): Promise<TestStore> {
+  if (kind === "postgres") return postgresStore();
+  return {
+    kind,
+    url: kind === "memory" ? "memory:" : `sqlite:${path}`,
+    filesWith: async (needles) => (kind === "memory" ? [] : filesWith(await filesBeside(path), needles)),
+    legible: async () => {},
+    async break(service) {
+      const { DatabaseSync } = await import("node:sqlite");
+      using database = new DatabaseSync(join(path, `${service}.db`));
+      const tables = database
+        .prepare("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'")
+        .all();
+      for (const { name } of tables) database.exec(`ALTER TABLE "${name}" RENAME TO "broken_${name}"`);
+    },
+    [Symbol.asyncDispose]: async () => {},
+  };
+}
+
+/** Those of these files that contain one of the texts. A file that goes meanwhile contains nothing. */
+export async function filesWith(
+  files: readonly string[],
+  needles: readonly (string | Buffer)[],
+): Promise<readonly string[]> {
+  const found: string[] = [];
+  for (const file of files) {
+    const bytes = await readFile(file).catch((error) => {
+      if (error.code === "ENOENT") return Buffer.alloc(0);
+      throw error;
+    });
+    if (needles.some((needle) => bytes.includes(needle))) found.push(file);
+  }
+  return found;
+}
+
+/** All files in a folder and below; where a name is given, only those whose names begin with it. */
+export async function filesIn(folder: string, named = ""): Promise<readonly string[]> {
+  return (await readdir(folder, { recursive: true, withFileTypes: true }))
+    .filter((entry) => entry.isFile() && entry.name.startsWith(named))
+    .map((entry) => join(entry.parentPath, entry.name));
+}
+
+/** Of a folder all files in it, of a file those whose names begin with its own. */
+function filesBeside(path: string): Promise<readonly string[]> {
+  return filesIn(path).catch(() => filesIn(dirname(path), basename(path)));
+}
+
+let server: Promise<string> | undefined;
+
+/** URL of the server; one that is started here goes with this process. */
+async function postgresServer(): Promise<string> {
+  const named = process.env.ROUAGE_TEST_POSTGRES;
+  if (named !== undefined) return named;
+  const own = await startTestServer(testServerSettings);
+  process.once("exit", own.remove);
+  return own.url;
+}
+
+async function postgresStore(): Promise<TestStore> {
+  server ??= postgresServer();
+  const base = await server;
+  const schema = `test_${randomBytes(8).toString("hex")}`;
+  // Where several services share the database, each has a schema whose name begins with this one.
+  const isOurs = `(nspname = ${literal(schema)} OR nspname LIKE ${literal(`${schema}\\_%`)})`;
+  return {
+    kind: "postgres",
+    url: `${base}${base.includes("?") ? "&" : "?"}schema=${schema}`,
+    filesWith: (needles) =>
+      withServer(base, async (ask) => {
+        await ask("CHECKPOINT");
+        const [[folder] = []] = await ask("SHOW data_directory");
+        const paths = await ask(`
+          WITH own AS (SELECT c.oid, reltoastrelid FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace WHERE ${isOurs}),
+            whole AS (SELECT oid FROM own UNION SELECT reltoastrelid FROM own UNION SELECT indexrelid FROM pg_index JOIN own ON indrelid = reltoastrelid)
+          SELECT pg_relation_filepath(oid) FROM whole WHERE pg_relation_filepath(oid) IS NOT NULL`);
+        // Each relation has several files, whose names begin alike.
+        const files = await Promise.all(paths.map(([path]) => filesBeside(join(String(folder), String(path)))));
+        return filesWith([...new Set(files.flat())], needles);
+      }),
+    legible: () =>
+      withServer(base, async (ask) => {
+        const tables = await ask(`
+          SELECT nspname, relname, string_agg(format('ALTER %I SET STORAGE EXTERNAL', attname), ', ')
+          FROM pg_attribute a JOIN pg_class c ON c.oid = attrelid JOIN pg_namespace n ON n.oid = relnamespace
+          WHERE ${isOurs} AND relkind = 'r' AND attnum > 0 AND attstorage = 'x' AND NOT attisdropped GROUP BY 1, 2`);
+        for (const [name, table, changes] of tables)
+          await ask(`ALTER TABLE ${identifier(String(name))}.${identifier(String(table))} ${changes}`);
+      }),
+    break: (service) =>
+      withServer(base, async (ask) => {
+        await ask(`ALTER SCHEMA ${identifier(`${schema}_${service}`)} RENAME TO ${identifier(`${schema}_broken`)}`);
+      }),
+    [Symbol.asyncDispose]: () =>
+      withServer(base, async (ask) => {
+        for (const [name] of await ask(`SELECT nspname FROM pg_namespace WHERE ${isOurs}`))
+          await ask(`DROP SCHEMA ${identifier(String(name))} CASCADE`);
+      }),
+  };
+}
+
+/** Through a connection of its own, so that none that is open keeps the process from ending. */
+async function withServer<T>(
+  url: string,
+  work: (ask: (statement: string) => Promise<readonly (readonly unknown[])[]>) => Promise<T>,
+): Promise<T> {
+  const connection: Connection = await connect(await loadDriver(), { url: parsePostgresUrl(url), setup: "SELECT 1" });
+  try {
+    return await work(async (statement) => (await connection.run(statement)).rows);
+  } finally {
+    await connection.end();
+  }
+}
+
+function chosenStorage(name: string | undefined): StorageKind | undefined {
+  if (name === undefined || name === "") return undefined;
+  const kind = storageKinds.find((known) => known === name);
+  if (kind === undefined) throw new Error(`ROUAGE_TEST_STORAGE is one of ${storageKinds.join(", ")}, not ${name}`);
+  return kind;
+}
