@@ -38,7 +38,7 @@ export const urgenceSettingsSchema = Type.Object({
     Type.String({
       minLength: 1,
       description:
-        "Folder that notes, as keyed hashes, who was erased, so that a restored backup brings nobody back. Best on another disk. Default: beside the storage's folder, with `-erased` behind its name.",
+        "Folder that notes, as keyed hashes, who was erased, so that a restored backup brings nobody back. Best on another disk. Default: beside the folder of `sqlite:`, with `-erased` behind its name; other databases have none.",
     }),
   ),
   mail: Type.String({
