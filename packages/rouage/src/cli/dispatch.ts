@@ -4,6 +4,7 @@ import { backup, restore } from "./backup.ts";
 import { client } from "./client.ts";
 import type { Command, Environment } from "./command.ts";
 import { dump, load } from "./copies.ts";
+import { copy } from "./copy.ts";
 import { helpText } from "./help.ts";
 import { keys } from "./keys.ts";
 import { openapi } from "./openapi.ts";
@@ -22,6 +23,7 @@ const commands: Readonly<Record<string, Command>> = {
   dump,
   load,
   verify,
+  copy,
   backup,
   restore,
   keys,

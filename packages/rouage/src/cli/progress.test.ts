@@ -10,7 +10,7 @@ function terminal(isTTY: boolean) {
 test("a terminal sees a bar, drawn now and then and at its end", () => {
   let now = 0;
   const output = terminal(true);
-  const bar = progressBar(output, () => now);
+  const bar = progressBar(output, { now: () => now });
   for (let done = 1; done <= 1000; done++) {
     now += 1;
     bar.update(done, 1000);
@@ -35,4 +35,20 @@ test("more than was announced, or nothing at all, does not break the bar", () =>
   bar.update(0, 0);
   bar.update(12, 10);
   assert.match(output.written.join(""), /100 %/);
+});
+
+test("where it is asked for, the bar says how fast it goes and how long the rest takes", () => {
+  let now = 0;
+  const output = terminal(true);
+  const bar = progressBar(output, { now: () => now, rate: true });
+  bar.update(0, 100_000);
+  for (const [at, rest] of [
+    [4_000, "1000 a second, 2 min left"],
+    [8_000, "500 a second, 3 min left"],
+    [400_000, "10 a second, 2.7 h left"],
+  ] as const) {
+    now = at;
+    bar.update(4_000, 100_000);
+    assert.match(output.written.at(-1) ?? "", new RegExp(`${rest} +$`));
+  }
 });
