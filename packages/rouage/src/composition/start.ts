@@ -8,6 +8,7 @@ import { docsRoutes } from "../faces/openapi/docs-routes.ts";
 import { openapiDocument } from "../faces/openapi/document.ts";
 import { swagger2Document } from "../faces/openapi/swagger2.ts";
 import { toFetch } from "../faces/rest/fetch.ts";
+import { sharedNonces } from "../faces/rest/nonces.ts";
 import { createRestFace } from "../faces/rest/rest.ts";
 import { createAllOperations, definitionOf } from "../operations/create-operations.ts";
 import type { ResourceOperations } from "../operations/operations.ts";
@@ -134,6 +135,9 @@ export async function startService(declaration: ServiceDeclaration, options: Sta
       authentication: policies,
       capabilities,
       cache,
+      ...(cache.capabilities.shared && {
+        nonces: sharedNonces(cache, clock, settings.pagination_token_validity_seconds),
+      }),
       idempotency: housekeeping.idempotency,
       config: configFileOf(name, options.configFile ?? file, environment),
       hello: helloOf(context, resources, plugins),

@@ -141,6 +141,7 @@ export function listsOf(parts: ListParts): Pick<ResourceOperations, "list" | "de
       if (judge(request, revision, false) !== "pass") throw preconditionFailed(revision);
 
       const { sort, limit, after, query } = complete(request, context.principal, isOpen, revision);
+      await request.confirm?.();
       const items: string[] = [];
       let highest = 0;
       let position = after;

@@ -29,6 +29,11 @@ export interface ListRequest extends Preconditions {
   readonly query?: (revision: number) => ListOptions;
 }
 
+export interface DeleteListRequest extends ListRequest {
+  /** Asked once everything else holds, before anything is deleted; what it throws refuses the deletion. */
+  readonly confirm?: () => void | Promise<void>;
+}
+
 export interface ListOptions {
   readonly filter?: Filter;
   /** Default: newest first. The operation appends `-last_modified` as tie-break unless named. */
@@ -177,7 +182,7 @@ export interface ResourceOperations {
   patch(context: OperationContext, target: Target, request: PatchRequest): Promise<WriteResult>;
   delete(context: OperationContext, target: Target, request: DeleteRequest): Promise<DeleteResult>;
   /** Deletes every object of the list that matches and that the caller may write. */
-  deleteList(context: OperationContext, target: Target, request: ListRequest): Promise<DeleteListResult>;
+  deleteList(context: OperationContext, target: Target, request: DeleteListRequest): Promise<DeleteListResult>;
   /**
    * What happens to the list, as the caller may see it. Iterating throws what `list` throws when the caller may not (or no longer) list,
    * `history-purged` when tombstones behind `since` are gone, `unavailable` when the one who iterates is too slow. It ends without an error when

@@ -4,6 +4,7 @@ import type { Json } from "../../json.ts";
 import { decide, refusal } from "../../operations/access.ts";
 import type { OperationContext } from "../../operations/context.ts";
 import type {
+  DeleteListRequest,
   DeleteListResult,
   GetResult,
   ListResult,
@@ -24,7 +25,7 @@ import { parseFields, parseListQuery } from "./list-query.ts";
 import { parseQueryBody } from "./list-query-body.ts";
 import type { Nonces } from "./nonces.ts";
 import { at, behaviorOf, type Question, questionOf, wishedRevision } from "./object-query.ts";
-import { encodePageToken } from "./page-token.ts";
+import { encodePageToken, type PageToken } from "./page-token.ts";
 import { preconditionsOf } from "./preconditions.ts";
 import { parseQueryString } from "./query-string.ts";
 
@@ -74,24 +75,36 @@ export function resourceEndpoints(
     return query;
   };
 
-  function listOptions(exchange: Exchange, extra: { readonly total?: true; readonly deleting?: true }) {
-    return (revision: number) => {
-      const {
-        options: query,
-        token,
-        deprecatedTo,
-      } = parseListQuery(parseQueryString(exchange.search), grammar(exchange, revision));
-      if (deprecatedTo) exchange.deprecation = deprecatedToText;
-      if (extra.deleting !== true) return extra.total === true ? { ...query, total: true } : query;
-      if (token !== undefined && (token.nonce === undefined || !nonces.consume(token.nonce)))
+  function parsedList(exchange: Exchange, revision: number) {
+    const parsed = parseListQuery(parseQueryString(exchange.search), grammar(exchange, revision));
+    if (parsed.deprecatedTo) exchange.deprecation = deprecatedToText;
+    return parsed;
+  }
+
+  const listOptions = (exchange: Exchange, total?: true) => (revision: number) => {
+    const { options: query } = parsedList(exchange, revision);
+    return total === true ? { ...query, total } : query;
+  };
+
+  /** What is deleted, and that its page is deleted once. */
+  function deletion(exchange: Exchange): Pick<DeleteListRequest, "query" | "confirm"> {
+    let token: PageToken | undefined;
+    return {
+      query(revision) {
+        const parsed = parsedList(exchange, revision);
+        token = parsed.token;
+        const { tombstones: _, ...alive } = parsed.options;
+        return alive;
+      },
+      async confirm() {
+        if (token === undefined || (token.nonce !== undefined && (await nonces.consume(token.nonce)))) return;
         throw invalid({
           location: "querystring",
           name: "_token",
           description: "_token was already used or has expired.",
           code: "used-token",
         });
-      const { tombstones: _, ...alive } = query;
-      return alive;
+      },
     };
   }
 
@@ -123,8 +136,8 @@ export function resourceEndpoints(
     return { "next-page": nextPageOf(exchange, settings, limit, token) };
   };
   /** What was deleted does not come back: without a token the same request continues as well. */
-  const nextDeletion = (exchange: Exchange, { sort, after, limit }: Next) => ({
-    "next-page": nextPageOf(exchange, settings, limit, encodePageToken(sort, after, nonces.issue())),
+  const nextDeletion = async (exchange: Exchange, { sort, after, limit }: Next) => ({
+    "next-page": nextPageOf(exchange, settings, limit, encodePageToken(sort, after, await nonces.issue())),
   });
 
   async function listAnswer(exchange: Exchange, params: Params, result: ListResult): Promise<Answer> {
@@ -224,7 +237,7 @@ export function resourceEndpoints(
           { params },
           {
             ...preconditionsOf(exchange.request),
-            query: listOptions(exchange, {}),
+            query: listOptions(exchange),
           },
         ),
       ),
@@ -238,7 +251,7 @@ export function resourceEndpoints(
           { params },
           {
             ...preconditionsOf(exchange.request),
-            query: listOptions(exchange, { total: true }),
+            query: listOptions(exchange, true),
           },
         ),
       ),
@@ -315,7 +328,7 @@ export function resourceEndpoints(
         { params },
         {
           ...preconditionsOf(exchange.request),
-          query: listOptions(exchange, { deleting: true }),
+          ...deletion(exchange),
         },
       );
       return {
@@ -324,7 +337,7 @@ export function resourceEndpoints(
           "content-type": jsonType,
           "cache-control": uncached,
           ...validators(result.revision),
-          ...(result.next === undefined ? {} : nextDeletion(exchange, result.next)),
+          ...(result.next === undefined ? {} : await nextDeletion(exchange, result.next)),
         },
         body: `{"data":[${result.items.join(",")}]}`,
       };

@@ -1,14 +1,16 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
+import { memoryCache } from "../../cache/memory.ts";
 import { manualClock } from "../../clock.ts";
+import { ServiceError } from "../../errors.ts";
 import { createNegotiator } from "./accept.ts";
 import { requestIdOf, traceIdOf } from "./correlation.ts";
 import { fromWebRequest, toFetch } from "./fetch.ts";
 import { testFace } from "./fixture.ts";
 import { createHttpDate } from "./http-date.ts";
 import { deeperThan } from "./json-depth.ts";
-import { memoryNonces } from "./nonces.ts";
+import { memoryNonces, sharedNonces } from "./nonces.ts";
 import { parameterNames, parseQueryString } from "./query-string.ts";
 import { createRouter } from "./router.ts";
 
@@ -91,6 +93,34 @@ test("nonces are valid once, for a while, and bounded in number", () => {
   const oldest = nonces.issue();
   for (let count = 0; count < 10_000; count++) nonces.issue();
   assert.equal(nonces.consume(oldest), false);
+});
+
+test("nonces in a cache are valid once over all who share it, and go on for one process while it is away", async () => {
+  const clock = manualClock();
+  const cache = memoryCache({ clock });
+  let isAway = false;
+  const call = <T>(work: () => T): T => {
+    if (isAway) throw new ServiceError("unavailable");
+    return work();
+  };
+  const shared = {
+    set: (key: string, value: string, ttl: number) => call(() => cache.set(key, value, ttl)),
+    delete: (key: string) => call(() => cache.delete(key)),
+  };
+  const [one, two] = [sharedNonces(shared, clock, 600), sharedNonces(shared, clock, 600)];
+  const first = await one.issue();
+  assert.equal(await two.consume(first), true);
+  assert.equal(await one.consume(first), false);
+  const late = await two.issue();
+  const kept = await two.issue();
+  isAway = true;
+  await assert.rejects(async () => one.consume(kept), /unavailable/);
+  const own = await one.issue();
+  assert.equal(await one.consume(own), true);
+  isAway = false;
+  assert.equal(await one.consume(kept), true);
+  clock.advance(600_000);
+  assert.equal(await one.consume(late), false);
 });
 
 test("RFC 9110 §12.5.1 Accept: the most specific range counts", () => {
