@@ -1,6 +1,7 @@
 /** Urgence as one process: its services, each with its own store and log, the calls between them, and one door in front. */
 import { type Clock, compose, type Door, type Service, type ServiceDefinition, systemClock } from "rouage";
 import { openSecretKeys, openSigningKeys } from "rouage/auth";
+import { cacheUrl } from "./cache-url.ts";
 import { claimStore } from "./installation.ts";
 import { openMail } from "./mail/open.ts";
 import { openPlace, refuseHalfRestored } from "./place.ts";
@@ -91,7 +92,8 @@ export async function startUrgence(settings: UrgenceSettings, options: UrgenceOp
   };
   const running = new Map<ServiceName, Service>();
   for (const [name, definition] of Object.entries(definitions) as [ServiceName, ServiceDefinition][]) {
-    const service = await definition.start({ settings: { ...common, storage: place.storage(name) }, clock, tasks });
+    const own = { storage: place.storage(name), cache: cacheUrl(settings.cache, name) };
+    const service = await definition.start({ settings: { ...common, ...own }, clock, tasks });
     undo.use(service);
     running.set(name, service);
     registry.register(name, service);
@@ -107,7 +109,7 @@ export async function startUrgence(settings: UrgenceSettings, options: UrgenceOp
     clock,
     publicOrigin,
     phoneCountry: country,
-  }).start({ settings: { ...common, storage: "memory:" }, clock });
+  }).start({ settings: { ...common, storage: "memory:", cache: cacheUrl(settings.cache, "web") }, clock });
   undo.use(web);
 
   const door = compose({

@@ -27,6 +27,12 @@ export const urgenceSettingsSchema = Type.Object({
     description:
       "Folder of what is not in a database: `keys`, `spool` and `demo.json`. Each process has one of its own. With `sqlite:FOLDER` it is that folder.",
   }),
+  cache: Type.String({
+    pattern: "^(memory:|rediss?://)",
+    default: "memory:",
+    description:
+      "Where tries and lookups are counted: `memory:` of this process, or `redis://USER:PASSWORD@HOST/DATABASE` (`rediss://` for TLS), which [several instances](instances.md) share.",
+  }),
   keys: Type.Optional(
     Type.String({
       minLength: 1,

@@ -1,9 +1,11 @@
 /** At most so many events in a sliding window, for each key, in bounded memory. */
 import type { Clock } from "rouage";
 
+export type Taken = { readonly ok: true } | { readonly ok: false; readonly retryAfterSeconds: number };
+
 export interface SlidingWindow {
   /** Counts one event; when the window is full nothing is counted and the wait is told. */
-  take(key: string): { readonly ok: true } | { readonly ok: false; readonly retryAfterSeconds: number };
+  take(key: string): Taken;
   /** True when nothing is remembered of the key: its past may be read from elsewhere and given to `seed`. */
   isNew(key: string): boolean;
   /** Times of earlier events in milliseconds, in any order. */
@@ -31,14 +33,17 @@ export function slidingWindow({ limit, windowMs, clock, maxKeys = 10_000 }: Slid
     take(key) {
       const now = clock.now();
       const times = (events.get(key) ?? []).filter((time) => time > now - windowMs);
-      const oldest = times.at(-limit);
-      if (times.length < limit || oldest === undefined) {
-        times.push(now);
-        remember(key, times);
-        return { ok: true };
-      }
+      const result = taken(times, limit, windowMs, now);
+      if (result.ok) times.push(now);
       remember(key, times);
-      return { ok: false, retryAfterSeconds: Math.max(1, Math.ceil((oldest + windowMs - now) / 1000)) };
+      return result;
     },
   };
+}
+
+/** Whether one more event fits beside those of the window, which are in order. */
+export function taken(times: readonly number[], limit: number, windowMs: number, now: number): Taken {
+  const oldest = times.at(-limit);
+  if (times.length < limit || oldest === undefined) return { ok: true };
+  return { ok: false, retryAfterSeconds: Math.max(1, Math.ceil((oldest + windowMs - now) / 1000)) };
 }

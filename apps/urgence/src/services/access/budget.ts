@@ -1,7 +1,11 @@
-/** How many lookups a responder and a site may make in an hour. Counted from the audit at first, so that a restart resets nothing. */
-import type { Clock } from "rouage";
+/**
+ * How many lookups a responder and a site may make in an hour, over all instances that share a cache. Counted from the audit at first, so that a
+ * restart, of a process or of the cache, resets nothing.
+ */
+import type { Clock, Logger } from "rouage";
+import type { Cache } from "rouage/cache";
 import type { Storage } from "rouage/storage";
-import { type SlidingWindow, slidingWindow } from "../../shared/sliding-window.ts";
+import { sharedWindow } from "../../shared/shared-window.ts";
 import { auditLists } from "./audit/records.ts";
 import { within } from "./within.ts";
 
@@ -22,17 +26,21 @@ const hour = 3_600_000;
 
 export interface BudgetOptions extends BudgetLimits {
   readonly storage: Storage;
+  readonly cache: Cache;
+  readonly log: Logger;
   readonly clock: Clock;
   /** How long a responder waits for the past to be counted. */
   readonly timeoutMs: number;
 }
 
-export function budget({ storage, clock, responderPerHour, sitePerHour, timeoutMs }: BudgetOptions): Budget {
-  const responders = slidingWindow({ limit: responderPerHour, windowMs: hour, clock });
-  const sites = slidingWindow({ limit: sitePerHour, windowMs: hour, clock });
+export function budget(options: BudgetOptions): Budget {
+  const { storage, cache, log, clock, responderPerHour, sitePerHour, timeoutMs } = options;
+  const window = (name: string, limit: number) => sharedWindow({ cache, log, clock, name, limit, windowMs: hour });
+  const responders = window("lookups of responders", responderPerHour);
+  const sites = window("lookups of sites", sitePerHour);
 
-  async function remember(window: SlidingWindow, field: "actor" | "site", key: string, limit: number): Promise<void> {
-    if (!window.isNew(key)) return;
+  /** When the last lookups were, by the audit. */
+  async function past(field: "actor" | "site", key: string, limit: number): Promise<readonly number[]> {
     try {
       const since = new Date(clock.now() - hour).toISOString();
       const reading = storage.list(
@@ -51,21 +59,19 @@ export function budget({ storage, clock, responderPerHour, sitePerHour, timeoutM
         },
       );
       const recent = await within(reading, timeoutMs);
-      const times = recent.flatMap((entry) => (entry.kind === "object" ? [Date.parse(JSON.parse(entry.body).at)] : []));
-      // Others may have counted meanwhile; what they counted is in memory only and stays.
-      if (window.isNew(key)) window.seed(key, times);
+      return recent.flatMap((entry) => (entry.kind === "object" ? [Date.parse(JSON.parse(entry.body).at)] : []));
     } catch {
       // A store that fails must not stop an emergency: counting begins now.
+      return [];
     }
   }
 
   return {
     async take(actor, site) {
-      await remember(responders, "actor", actor, responderPerHour);
-      if (site !== undefined) await remember(sites, "site", site, sitePerHour);
-      const own = responders.take(actor);
+      const own = await responders.take(actor, () => past("actor", actor, responderPerHour));
       if (!own.ok) return { scope: "responder", retryAfterSeconds: own.retryAfterSeconds };
-      const common = site === undefined ? ({ ok: true } as const) : sites.take(site);
+      if (site === undefined) return undefined;
+      const common = await sites.take(site, () => past("site", site, sitePerHour));
       return common.ok ? undefined : { scope: "site", retryAfterSeconds: common.retryAfterSeconds };
     },
   };

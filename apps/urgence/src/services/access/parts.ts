@@ -44,7 +44,7 @@ export interface AccessParts {
 }
 
 export async function accessParts(options: AccessOptions, context: ServiceContext): Promise<AccessParts> {
-  const { storage, clock, log } = context;
+  const { storage, cache, clock, log } = context;
   const { auditKeys, lookupsPerResponderHour = 60, lookupsPerSiteHour = 600, retentionDays = 365 } = options;
   const timeoutMs = options.auditTimeoutMs ?? 2000;
   await storage.define(auditDefinitions);
@@ -65,8 +65,7 @@ export async function accessParts(options: AccessOptions, context: ServiceContex
     spool,
     recorder: recorder({ chain, spool, recorded, log, timeoutMs }),
     budget: budget({
-      storage,
-      clock,
+      ...{ storage, cache, clock, log },
       responderPerHour: lookupsPerResponderHour,
       sitePerHour: lookupsPerSiteHour,
       timeoutMs,

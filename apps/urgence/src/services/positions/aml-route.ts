@@ -1,8 +1,9 @@
 /** `POST /aml`: always answers 2xx, as the network expects: 200 accepted, 202 rejected with the reason. Numbers are hashed, never logged. */
 import { type Clock, type HttpRequest, type Logger, type Principal, ServiceError, type TraceContext } from "rouage";
+import type { Cache } from "rouage/cache";
 import { clientAddress } from "../../shared/client.ts";
 import { phoneHash, toE164 } from "../../shared/phone.ts";
-import { slidingWindow } from "../../shared/sliding-window.ts";
+import { sharedWindow } from "../../shared/shared-window.ts";
 import { amlLimit } from "./aml/attributes.ts";
 import { receiveAml } from "./aml/intake.ts";
 import { type AmlRejected, rejected } from "./aml/message.ts";
@@ -10,6 +11,7 @@ import type { AmlInbox } from "./aml-inbox.ts";
 
 export interface AmlHandlerOptions {
   readonly inbox: AmlInbox;
+  readonly cache: Cache;
   readonly clock: Clock;
   readonly log: Logger;
   readonly phoneHashKey: Uint8Array;
@@ -31,8 +33,12 @@ export interface AmlAnswer {
 }
 
 export function amlHandler(options: AmlHandlerOptions): (call: AmlCall) => Promise<AmlAnswer> {
-  const { inbox, clock, log, phoneHashKey, country = "FR", amlSecret, amlPerMinute = 600 } = options;
-  const window = slidingWindow({ limit: amlPerMinute, windowMs: 60_000, clock });
+  const { inbox, cache, clock, log, phoneHashKey, country = "FR", amlSecret, amlPerMinute = 600 } = options;
+  const window = sharedWindow({
+    ...{ cache, clock, log, name: "messages of addresses" },
+    limit: amlPerMinute,
+    windowMs: 60_000,
+  });
   const refuse = ({ reason, problems }: AmlRejected): AmlAnswer => {
     log.warn({ reason, attributes: problems.map(({ attribute }) => attribute) }, "an AML message was rejected");
     return { status: 202, body: { data: { status: "rejected", reason, problems } } };
@@ -40,7 +46,7 @@ export function amlHandler(options: AmlHandlerOptions): (call: AmlCall) => Promi
 
   return async ({ request, principal, requestId, trace }) => {
     const address = clientAddress(request, principal.roles) ?? "unknown";
-    if (!window.take(address).ok) return refuse(rejected("rate-limited"));
+    if (!(await window.take(address)).ok) return refuse(rejected("rate-limited"));
     let body: string;
     try {
       body = new TextDecoder().decode(await request.body(amlLimit));

@@ -15,7 +15,7 @@ import {
 } from "rouage";
 import type { Storage } from "rouage/storage";
 import type { ServiceCall } from "../../shared/client.ts";
-import { type SlidingWindow, slidingWindow } from "../../shared/sliding-window.ts";
+import { type SharedWindow, sharedWindow } from "../../shared/shared-window.ts";
 import { type AmlInbox, amlInbox } from "./aml-inbox.ts";
 import { amlHandler } from "./aml-route.ts";
 import { withFormats } from "./formats.ts";
@@ -38,6 +38,7 @@ export interface PositionsDeps {
 }
 
 export function positionsService(deps: PositionsDeps): ServiceDefinition {
+  let reports: SharedWindow | undefined;
   const inboxes = new WeakMap<Storage, AmlInbox>();
   const inboxOf = ({ storage, clock, log }: ServiceContext): AmlInbox => {
     const inbox = inboxes.get(storage) ?? amlInbox({ storage, clock, log, call: deps.call });
@@ -50,16 +51,20 @@ export function positionsService(deps: PositionsDeps): ServiceDefinition {
       version: "1.0.0",
       description: "Where people are: their own reports and Advanced Mobile Location",
       authentication: deps.authentication,
-      resources: [positionsResource(deps.reportsPerMinute ?? 120)],
-      routes: (context) => [...amlRoutes(deps, context, inboxOf(context)), ...positionRoutes(context)],
+      resources: [positionsResource(() => reports)],
+      routes(context) {
+        const { cache, clock, log } = context;
+        const limit = deps.reportsPerMinute ?? 120;
+        reports = sharedWindow({ cache, clock, log, name: "reports of persons", limit, windowMs: 60_000 });
+        return [...amlRoutes(deps, context, inboxOf(context)), ...positionRoutes(context)];
+      },
       tasks: [retention(inboxOf)],
     }),
   );
 }
 
-/** A report is a fact: it can be deleted, not changed. */
-function positionsResource(reportsPerMinute: number) {
-  let window: SlidingWindow | undefined;
+/** A report is a fact: it can be deleted, not changed. @param reports counts them, once the service has started */
+function positionsResource(reports: () => SharedWindow | undefined) {
   return resource(positionsList, {
     path: "/me/positions",
     perUser: true,
@@ -71,11 +76,10 @@ function positionsResource(reportsPerMinute: number) {
     logBodies: false,
     description: "Positions reported by the person, or by their phone in an emergency call",
     hooks: {
-      before(write, { clock, principal: { id: person = "" } }) {
+      async before(write, { clock, principal: { id: person = "" } }) {
         if (write.next === undefined || write.action !== "create") return undefined;
-        window ??= slidingWindow({ limit: reportsPerMinute, windowMs: 60_000, clock });
-        const slot = window.take(person);
-        if (!slot.ok)
+        const slot = await reports()?.take(person);
+        if (slot?.ok === false)
           throw new ServiceError("too-many-requests", { headers: { "retry-after": String(slot.retryAfterSeconds) } });
         const position = completePosition(write.next, { now: clock.now(), origin: "person", authenticated: true });
         write.also(positionEvent(person, write.id, position));
@@ -124,7 +128,7 @@ function positionRoutes(context: ServiceContext): readonly Route[] {
 }
 
 function amlRoutes(deps: PositionsDeps, context: ServiceContext, inbox: AmlInbox): readonly Route[] {
-  const handle = amlHandler({ ...deps, clock: context.clock, log: context.log, inbox });
+  const handle = amlHandler({ ...deps, cache: context.cache, clock: context.clock, log: context.log, inbox });
   const shared = {
     access: [everyone],
     important: true,

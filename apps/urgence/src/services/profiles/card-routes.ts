@@ -3,7 +3,7 @@ import { type Correlated, everyone, type Route, reply, role, route, type Service
 import { Type } from "typebox";
 import { renderSVG } from "uqr";
 import { clientAddress, type ServiceCall } from "../../shared/client.ts";
-import { slidingWindow } from "../../shared/sliding-window.ts";
+import { sharedWindow } from "../../shared/shared-window.ts";
 import { cardParts, cardView } from "./card-view.ts";
 import type { Card, Cards } from "./cards.ts";
 import { freshProfile } from "./schema.ts";
@@ -44,9 +44,13 @@ const unindexed = {
 };
 
 export function cardRoutes({ context, cards, deps }: CardRoutesOptions): readonly Route[] {
-  const { storage, clock } = context;
+  const { storage, cache, clock, log } = context;
   const person = { access: [role("person")], tag: "card" } as const;
-  const limit = slidingWindow({ limit: deps.cardViewsPerMinute ?? 30, windowMs: 60_000, clock });
+  const limit = sharedWindow({
+    ...{ cache, clock, log, name: "views of cards" },
+    limit: deps.cardViewsPerMinute ?? 30,
+    windowMs: 60_000,
+  });
   const originOf = (request: { readonly origin: string }) =>
     deps.publicOrigin ?? context.settings.public_origin ?? request.origin;
   const shown = (card: Card, request: { readonly origin: string }) => {
@@ -94,7 +98,7 @@ export function cardRoutes({ context, cards, deps }: CardRoutesOptions): readonl
       tag: "card",
       summary: "What the person made public, for whoever holds the card",
       async handler({ params, request, principal, requestId, trace, signal }) {
-        const slot = limit.take(networkOf(clientAddress(request, principal.roles)));
+        const slot = await limit.take(networkOf(clientAddress(request, principal.roles)));
         if (!slot.ok) {
           const headers = { ...unindexed, "retry-after": String(slot.retryAfterSeconds) };
           throw new ServiceError("too-many-requests", { headers });
