@@ -8,6 +8,8 @@ export interface Settings {
   readonly port: number;
   /** Backend URL: `memory:`, `sqlite:PATH`. */
   readonly storage: string;
+  /** Whether a start brings an older store up to date. */
+  readonly migrate: "auto" | "check";
   /** Folder that notes what is erased; undefined: nothing is noted. */
   readonly erasure_ledger: string | undefined;
   /** How long it keeps what it notes. */

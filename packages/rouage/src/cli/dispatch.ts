@@ -7,6 +7,7 @@ import { dump, load } from "./copies.ts";
 import { copy } from "./copy.ts";
 import { helpText } from "./help.ts";
 import { keys } from "./keys.ts";
+import { migrate } from "./migrate.ts";
 import { openapi } from "./openapi.ts";
 import { dev, start } from "./start.ts";
 import { UsageError } from "./usage-error.ts";
@@ -23,6 +24,7 @@ const commands: Readonly<Record<string, Command>> = {
   dump,
   load,
   verify,
+  migrate,
   copy,
   backup,
   restore,

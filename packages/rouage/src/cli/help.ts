@@ -18,6 +18,7 @@ Commands:
   rouage load FILE              fill the service's empty store from such lines
   rouage verify FILE|URL        prove that a store is whole, also while it is in use: log and objects agree, revisions and
                                 unique values are, nothing is half there; names what is not
+  rouage migrate STORE          say what the store needs for this version of its service, and do it
   rouage copy STORE STORE       make the second store like the first, of whatever kind both are, and compare them
   rouage backup STORE FOLDER    copy the embedded store while it is used: a folder below FOLDER with a manifest
   rouage restore STORE BACKUP   put such a copy where no store is, beyond all that clients have seen
@@ -36,6 +37,7 @@ Options:
   --most N                      end when so many violations are found (verify; default 100)
   --json                        write what was found as JSON to standard output (verify)
   --in FILE                     read from a file instead of standard input (load)
+  --dry-run                     only say what would be done (migrate)
   --update                      go on with a copy that was interrupted, or bring one up to date (copy)
   --keep N                      how many backups of the service stay in the folder (backup; default: all)
   --ledger FOLDER               erasure ledger, where it is elsewhere than the setting says (restore)

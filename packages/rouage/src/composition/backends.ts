@@ -12,6 +12,7 @@ import { openStorage } from "../storage/open.ts";
 import type { Storage } from "../storage/storage.ts";
 import type { Logger } from "../telemetry/log.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
+import { refuseUnmigrated, withoutMigrations } from "./migrated.ts";
 
 export interface Backends {
   readonly storage: Storage;
@@ -38,14 +39,20 @@ export async function openBackends(
   try {
     const cache = given.cache ?? own(await openCache(settings.cache, { clock, log, metrics, name }));
     const queryBudgetMs = settings.storage_query_budget_ms;
-    const opened =
-      given.storage ?? own(await openStorage(settings.storage, { clock, log, metrics, queryBudgetMs, name }));
+    const opened = given.storage ?? (await openOwn(queryBudgetMs));
     const storage = await ledgered(opened);
     if (!settings.metrics_enabled) return { storage, cache, close };
     return { storage: measuredStorage(storage, metrics), cache: measuredCache(cache, metrics), close };
   } catch (error) {
     await close();
     throw error;
+  }
+
+  async function openOwn(queryBudgetMs: number): Promise<Storage> {
+    const { storage: url, migrate } = settings;
+    if (migrate === "check") await refuseUnmigrated(url, name);
+    const storage = own(await openStorage(url, { clock, log, metrics, queryBudgetMs, name }));
+    return migrate === "check" ? withoutMigrations(storage, url, name) : storage;
   }
 
   async function ledgered(storage: Storage): Promise<Storage> {

@@ -19,6 +19,11 @@ export const settingsSchema = Type.Object({
     description:
       "URL of the storage: `memory:`, `sqlite:PATH`, relative to the working directory, or `postgres://USER:PASSWORD@HOST/DATABASE` (see [Storage](storage.md)); `{name}` is the service's name.",
   }),
+  migrate: Type.Enum(["auto", "check"], {
+    default: "auto",
+    description:
+      "What a start does with a store that an older version wrote, or that lacks declared indexes: `auto` brings it up to date, `check` refuses to start and says what `rouage migrate` would do. A store that is not there yet is made in any case.",
+  }),
   erasure_ledger: Type.Optional(
     Type.String({
       minLength: 1,

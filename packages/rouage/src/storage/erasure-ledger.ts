@@ -6,6 +6,7 @@ import { createHmac, randomBytes } from "node:crypto";
 import { existsSync } from "node:fs";
 import { link, mkdir, open, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { around } from "./around.ts";
 import type { EraseScope, Storage } from "./storage.ts";
 
 export interface ErasureLedger {
@@ -106,24 +107,7 @@ async function keyOf(folder: string): Promise<Buffer> {
  * nothing. An erasure that cannot be noted fails.
  */
 export function withLedger(storage: Storage, ledger: ErasureLedger, now: () => number): Storage {
-  return {
-    capabilities: storage.capabilities,
-    permissions: storage.permissions,
-    define: (definitions) => storage.define(definitions),
-    get: (key) => storage.get(key),
-    list: (key, query) => storage.list(key, query),
-    count: (key, filter) => storage.count(key, filter),
-    scan: (resource, query) => storage.scan(resource, query),
-    timestamp: (key, readOnly) => storage.timestamp(key, readOnly),
-    commit: (changes, context) => storage.commit(changes, context),
-    transaction: (work) => storage.transaction(work),
-    inTransaction: () => storage.inTransaction(),
-    afterCommit: (task) => storage.afterCommit(task),
-    log: (query) => storage.log(query),
-    position: () => storage.position(),
-    lists: () => storage.lists(),
-    totals: () => storage.totals(),
-    flush: () => storage.flush(),
+  return around(storage, {
     async erase(scopes) {
       const note = () => ledger.note(scopes, now());
       if (!storage.inTransaction()) {
@@ -134,10 +118,5 @@ export function withLedger(storage: Storage, ledger: ErasureLedger, now: () => n
       await storage.afterCommit(note);
       return count;
     },
-    purgeTombstones: (key, before) => storage.purgeTombstones(key, before),
-    purgedBefore: (key) => storage.purgedBefore(key),
-    check: (readOnly) => storage.check(readOnly),
-    close: () => storage.close(),
-    [Symbol.asyncDispose]: () => storage[Symbol.asyncDispose](),
-  };
+  });
 }

@@ -99,6 +99,11 @@ export const migrations: readonly Migration[] = [
     END $$;`,
 ];
 
+/** Of each step: what it does, and the table whose rows it has to go through. */
+export const migrationWords: readonly { readonly words: string; readonly table?: string }[] = [
+  { words: "make the tables and functions of the store" },
+];
+
 export interface Migrated {
   /** Of the schema: what this store's locks and notifications are named by, the same for all that use it. */
   readonly number: number;
@@ -150,9 +155,7 @@ export async function migrate(
       });
       let from = await version(run, schema);
       if (from > steps.length) {
-        throw new Error(
-          `schema ${schema} was written by a newer version of Rouage (its version is ${from}, this one knows up to ${steps.length})`,
-        );
+        throw newerVersion(schema, from, steps.length);
       }
       if (from === 0) {
         await run(`CREATE SCHEMA IF NOT EXISTS ${quoted}`);
@@ -188,7 +191,8 @@ export async function migrate(
   };
 }
 
-async function version(run: Connection["run"], schema: string): Promise<number> {
+/** 0 where there is no store yet. @throws Error where the schema holds something else */
+export async function version(run: Connection["run"], schema: string): Promise<number> {
   const [row] = (
     await run({
       text: `SELECT EXISTS (SELECT 1 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = $1 AND c.relname = 'rouage_meta'),
@@ -202,4 +206,10 @@ async function version(run: Connection["run"], schema: string): Promise<number> 
   }
   const [found] = (await run(`SELECT value FROM ${identifier(schema)}.rouage_meta WHERE key = 'schema'`)).rows;
   return Number(found?.[0] ?? 0);
+}
+
+export function newerVersion(schema: string, version: number, known: number): Error {
+  return new Error(
+    `schema ${schema} was written by a newer version of Rouage (its version is ${version}, this one knows up to ${known})`,
+  );
 }

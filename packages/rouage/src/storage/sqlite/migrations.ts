@@ -49,6 +49,14 @@ export const migrations: readonly Migration[] = [
     `),
 ];
 
+/** Of each step: what it does, and the table whose rows it has to go through. */
+export const migrationWords: readonly { readonly words: string; readonly table?: string }[] = [
+  { words: "make the tables of the store" },
+  { words: "index the log by object", table: "log" },
+  { words: "make room in the log for the trace of each entry" },
+  { words: "make the tables of permission entries and groups" },
+];
+
 /**
  * Brings a file up to date, an empty one included.
  * @throws Error when the file belongs to something else or was written by a newer version
@@ -63,9 +71,7 @@ export function migrate(
   try {
     let version = schemaVersion(connection);
     if (version > steps.length) {
-      throw new Error(
-        `${connection.location()} was written by a newer version of Rouage (its schema is ${version}, this version knows up to ${steps.length})`,
-      );
+      throw newerVersion(connection.location() ?? "", version, steps.length);
     }
     for (const step of steps.slice(version)) {
       step(connection);
@@ -98,4 +104,10 @@ export function schemaVersion(connection: DatabaseSync): number {
   if (id === 0 && tables === 0) return 0;
   if (id !== applicationId) throw new Error(`${connection.location()} is a SQLite database of something else`);
   return Number(connection.prepare("SELECT value FROM meta WHERE key = 'schema'").get()?.value);
+}
+
+export function newerVersion(path: string, version: number, known: number): Error {
+  return new Error(
+    `${path} was written by a newer version of Rouage (its schema is ${version}, this version knows up to ${known})`,
+  );
 }
