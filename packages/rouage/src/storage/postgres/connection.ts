@@ -51,6 +51,7 @@ export async function connect(driver: Driver, { url, setup, remark }: Connection
     ...{ pipeline: true },
   });
   let lost = false;
+  let isLate = false;
   const wakers = new Set<() => void>();
   const wake = () => {
     for (const each of wakers) each();
@@ -71,7 +72,8 @@ export async function connect(driver: Driver, { url, setup, remark }: Connection
       prepared = false,
       timeoutMs = url.statementTimeoutMs,
     } = typeof asked === "string" ? { text: asked } : (asked as Statement);
-    if (lost) throw new ConnectionLost("the connection to the database is lost");
+    if (lost) throw new ConnectionLost("the connection to the database is lost", { isLate });
+    const begun = performance.now();
     try {
       const answer: unknown = await client.query({
         text,
@@ -90,17 +92,21 @@ export async function connect(driver: Driver, { url, setup, remark }: Connection
       const state = sqlState(error);
       // 57P..: the server goes down, or ends this session; 25P03: it was idle in a transaction for too long.
       if (state !== undefined && !state.startsWith("57P") && !state.startsWith("08") && state !== "25P03") throw error;
+      if (state === undefined && !lost && timeoutMs > 0 && performance.now() - begun >= timeoutMs) isLate = true;
       gone();
       void client.end().catch(() => {});
-      throw new ConnectionLost("the connection to the database is lost", { cause: error });
+      const message = isLate ? "the database does not answer in time" : "the connection to the database is lost";
+      throw new ConnectionLost(message, { cause: error, isLate });
     }
   }
 
+  const begun = performance.now();
   try {
     await client.connect();
   } catch (cause) {
     void client.end().catch(() => {});
-    throw new ConnectionLost(`no connection to the database: ${String(cause)}`, { cause });
+    isLate = performance.now() - begun >= url.connectTimeoutMs;
+    throw new ConnectionLost(`no connection to the database: ${String(cause)}`, { cause, isLate });
   }
   const connection: Connection = {
     run,

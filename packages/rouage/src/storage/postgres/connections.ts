@@ -61,7 +61,7 @@ export function pool({ open, most, waitMs }: PoolOptions): Pool {
     await new Promise<void>((resolve, reject) => {
       const timer = setTimeout(() => {
         waiting.splice(waiting.indexOf(go), 1);
-        reject(new ConnectionLost("all connections of the pool are in use"));
+        reject(new ConnectionLost("all connections of the pool are in use", { isLate: true }));
       }, waitMs);
       // The turn is handed on: it stays counted.
       const go = () => {

@@ -5,6 +5,25 @@ import { CommitConflict, QueryTooCostly } from "../storage.ts";
 /** The connection is of no use any more, or was never made. What was under way on it may or may not have happened. */
 export class ConnectionLost extends Error {
   override readonly name = "ConnectionLost";
+  /** The time that it may take was up: the same again would take as long again, and adds to what the database has to do. */
+  readonly isLate: boolean;
+  constructor(message: string, { isLate = false, ...options }: ErrorOptions & { readonly isLate?: boolean } = {}) {
+    super(message, options);
+    this.isLate = isLate;
+  }
+}
+
+/** True where the database did not answer in time, or others kept the store for too long: who waits for the same would wait as long again. */
+export function isLate(error: unknown): boolean {
+  return (error instanceof ConnectionLost && error.isLate) || sqlState(error) === lockNotAvailable;
+}
+
+/** `lock_timeout` was up. */
+const lockNotAvailable = "55P03";
+
+/** A connection that broke may have been idle for long: whoever finds that out tries once more. */
+export function isWorthAnotherTry(error: unknown): boolean {
+  return error instanceof ConnectionLost && !error.isLate;
 }
 
 /** SQLSTATE of what the server refused; undefined where it said nothing. */

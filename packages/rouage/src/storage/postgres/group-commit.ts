@@ -6,7 +6,15 @@
 import type { Change, ChangeResult, CommitContext, ListKey } from "../storage.ts";
 import type { Connection } from "./connection.ts";
 import type { Line } from "./connections.ts";
-import { ConnectionLost, isBackendError, isOfTheData, isTransient, translated, unavailable } from "./failures.ts";
+import {
+  isBackendError,
+  isLate,
+  isOfTheData,
+  isTransient,
+  isWorthAnotherTry,
+  translated,
+  unavailable,
+} from "./failures.ts";
 import { together } from "./load.ts";
 import { prepareSteps, type Store, type Wanted } from "./steps.ts";
 
@@ -107,7 +115,8 @@ export function groupCommit({ line, store, begin, committed }: GroupCommitOption
         // what is so when they try again. Everything else was certainly taken back.
         const kept = sent && !(error instanceof TakenBack);
         if (kept || !isBackendError(causeOf(error)) || closed) return rejectAll(members, error);
-        const again = causeOf(error) instanceof ConnectionLost ? connection !== undefined : isTransient(causeOf(error));
+        const cause = causeOf(error);
+        const again = isTransient(cause) || (isWorthAnotherTry(cause) && connection !== undefined);
         if (again && tried < tries) continue;
         if (members.length === 1 || !isOfTheData(causeOf(error))) return rejectAll(members, error);
         // One of them is more than the server can keep: alone, each is answered for itself.
@@ -119,6 +128,14 @@ export function groupCommit({ line, store, begin, committed }: GroupCommitOption
 
   function rejectAll(members: readonly Member[], error: unknown): void {
     for (const { reject } of members) reject(translated(causeOf(error)));
+    rejectWaiting(error);
+  }
+
+  /** Whoever has waited meanwhile is sent away with them. */
+  function rejectWaiting(error: unknown): void {
+    const cause = causeOf(error);
+    if (!isLate(cause)) return;
+    for (const { reject } of queue.splice(0)) reject(translated(cause));
   }
 
   async function runAlone({ run, reject }: Alone): Promise<void> {
@@ -133,6 +150,7 @@ export function groupCommit({ line, store, begin, committed }: GroupCommitOption
     } catch (error) {
       if (connection?.lost === false) await connection.run("ROLLBACK").catch(() => {});
       reject(translated(causeOf(error)));
+      rejectWaiting(error);
     }
   }
 

@@ -19,7 +19,7 @@ import { type Connection, connect } from "./connection.ts";
 import { line, pool as poolOf } from "./connections.ts";
 import { loadDriver } from "./driver.ts";
 import { eraser } from "./erase.ts";
-import { ConnectionLost, cancelled, sqlState, translated } from "./failures.ts";
+import { ConnectionLost, cancelled, isWorthAnotherTry, sqlState, translated } from "./failures.ts";
 import { groupCommit } from "./group-commit.ts";
 import { inspectSchema } from "./inspect.ts";
 import { listener } from "./listen.ts";
@@ -54,8 +54,8 @@ export interface PostgresStorageOptions {
 
 const groupBuckets: readonly number[] = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512];
 
-/** Longer than a transaction may hold the store, so that who waits for one gets its turn. */
-const lockTimeoutMs = 15_000;
+/** The server gives up waiting for the store's lock this long before the answer is given up here: the connection is of use then. */
+const lockAheadMs = 500;
 /** A process that stands still in a transaction holds everybody up: the server ends its session. */
 const idleTimeoutMs = 15_000;
 
@@ -79,7 +79,7 @@ export async function postgresStorage({
     [
       `SET search_path TO ${identifier(url.schema)}`,
       `SET statement_timeout = ${timeoutMs}`,
-      `SET lock_timeout = ${lockTimeoutMs}`,
+      `SET lock_timeout = ${url.statementTimeoutMs - lockAheadMs}`,
       `SET idle_in_transaction_session_timeout = ${idleTimeoutMs}`,
       "SET extra_float_digits = 1",
       "SET jit = off",
@@ -175,7 +175,7 @@ export async function postgresStorage({
     if (closed) open();
     try {
       return await through(work).catch((error: unknown) => {
-        if (error instanceof ConnectionLost && !closed) return through(work);
+        if (isWorthAnotherTry(error) && !closed) return through(work);
         throw error;
       });
     } catch (error) {

@@ -38,10 +38,14 @@ export function withoutPostgres(): string | false {
   return "PostgreSQL is not installed: `npm run services` installs it, or ROUAGE_TEST_POSTGRES names a server's URL";
 }
 
-export async function startTestServer(settings: Readonly<Record<string, string>> = {}): Promise<TestServer> {
+/** @param given where its files go; default: a temporary folder, removed in the end */
+export async function startTestServer(
+  settings: Readonly<Record<string, string>> = {},
+  given?: string,
+): Promise<TestServer> {
   const programs = findPostgres();
   if (programs === undefined) throw new Error("PostgreSQL is not installed: run `npm run services`");
-  const folder = await mkdtemp(join(tmpdir(), "rouage-postgres-"));
+  const folder = given ?? (await mkdtemp(join(tmpdir(), "rouage-postgres-")));
   // The server refuses to run as root.
   const owner = process.getuid?.() === 0 ? ids() : undefined;
   if (owner !== undefined) await chown(folder, owner.uid, owner.gid);
@@ -116,7 +120,7 @@ export async function startTestServer(settings: Readonly<Record<string, string>>
     },
     async [Symbol.asyncDispose]() {
       await end("SIGINT");
-      await rm(folder, { recursive: true, force: true });
+      if (given === undefined) await rm(folder, { recursive: true, force: true });
     },
   };
 }

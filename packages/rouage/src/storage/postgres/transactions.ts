@@ -9,7 +9,7 @@ import { ambient, answer, type Ended, type PartBrackets, type Task } from "../am
 import type { Change, ChangeResult, CommitContext, ListKey } from "../storage.ts";
 import type { Connection } from "./connection.ts";
 import type { Line } from "./connections.ts";
-import { ConnectionLost, isBackendError, translated, unavailable } from "./failures.ts";
+import { ConnectionLost, isBackendError, isLate, isWorthAnotherTry, translated, unavailable } from "./failures.ts";
 import { causeOf, save } from "./group-commit.ts";
 import { together } from "./load.ts";
 import { prepareSteps, type Store, type Wanted } from "./steps.ts";
@@ -100,7 +100,7 @@ export function transactions({ line, store, begin, committed, log, limitMs }: Tr
     } catch (error) {
       // Waited for, so that the next one begins afresh.
       if (connection?.lost === false) await connection.run("ROLLBACK").catch(() => {});
-      const failed = taken.length > 0 ? taken : queue.splice(0);
+      const failed = taken.length > 0 && !isLate(causeOf(error)) ? taken : [...taken, ...queue.splice(0)];
       return failed.map(
         ({ reject }) =>
           () =>
@@ -143,10 +143,8 @@ export function transactions({ line, store, begin, committed, log, limitMs }: Tr
       await first.run(begin);
       return first;
     } catch (error) {
-      if (!first.lost) {
-        await first.run("ROLLBACK").catch(() => {});
-        throw error;
-      }
+      if (!first.lost) await first.run("ROLLBACK").catch(() => {});
+      if (!isWorthAnotherTry(error)) throw error;
     }
     const second = await line.get();
     await second.run(begin);

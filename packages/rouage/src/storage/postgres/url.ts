@@ -44,7 +44,7 @@ export function parsePostgresUrl(text: string, name?: string): PostgresUrl {
   }
   const pool = number("pool", 10, fewestConnections, 1_000);
   const connectTimeoutMs = number("connect_timeout", 5, 1, 600) * 1_000;
-  const statementTimeoutMs = number("statement_timeout", 20, 1, 3_600) * 1_000;
+  const statementTimeoutMs = number("statement_timeout", 8, 1, 3_600) * 1_000;
   const rest = parameters.toString();
   return {
     connection: `postgres://${location}${rest === "" ? "" : `?${rest}`}`,

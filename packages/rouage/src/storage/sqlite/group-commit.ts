@@ -52,7 +52,7 @@ export function groupCommit({
   sync,
   committed,
   together,
-  lockTimeoutMs = 15_000,
+  lockTimeoutMs = longestLockMs,
 }: GroupCommitOptions): GroupCommit {
   const { connection } = database;
   // Looked up in the cache of statements they would cost more than they do.
@@ -64,7 +64,7 @@ export function groupCommit({
   const takingBack = database.prepare("ROLLBACK TO member");
   const queue: Member[] = [];
   const idle: (() => void)[] = [];
-  const flushed: (() => void)[] = [];
+  const flushed: { resolve(): void; reject(error: unknown): void }[] = [];
   let pauses = Promise.resolve();
   let paused = 0;
   let scheduled = false;
@@ -106,7 +106,7 @@ export function groupCommit({
   }
 
   function proceed(): void {
-    for (const wake of flushed.splice(0)) wake();
+    for (const { resolve } of flushed.splice(0)) resolve();
     schedule(lockedSince === undefined ? 0 : 5);
   }
 
@@ -181,10 +181,15 @@ export function groupCommit({
       const waited = performance.now() - lockedSince;
       if (resultCode(error) === busyCode && waited < lockTimeoutMs) return false;
       lockedSince = undefined;
-      careful = 0;
-      for (const { reject } of queue.splice(0)) reject(translated(error));
+      sendAway(error);
       return false;
     }
+  }
+
+  /** Everybody who waits has waited in vain, and would wait as long again. */
+  function sendAway(error: unknown): void {
+    careful = 0;
+    for (const { reject } of [...queue.splice(0), ...flushed.splice(0)]) reject(translated(error));
   }
 
   /** As `runMember`, without a savepoint: when it fails the whole group is run again, with them. */
@@ -233,8 +238,8 @@ export function groupCommit({
       const turn = pauses.then(async () => {
         // Else pauses that come one upon the other would keep writes out for ever.
         if (queue.length > 0) {
-          await new Promise<void>((resolve) => {
-            flushed.push(resolve);
+          await new Promise<void>((resolve, reject) => {
+            flushed.push({ resolve, reject });
             schedule();
           });
         }
@@ -243,6 +248,10 @@ export function groupCommit({
         paused++;
         try {
           return await work();
+        } catch (error) {
+          if (!(error instanceof LockedForTooLong)) throw error;
+          sendAway(error.cause);
+          throw translated(error.cause);
         } finally {
           paused--;
           schedule();
@@ -272,6 +281,12 @@ export function groupCommit({
     },
   };
 }
+
+/** Longer than a transaction of another process may hold the store, and shorter than a request may take. */
+export const longestLockMs = 12_000;
+
+/** Thrown by work that pauses the others, when another process kept the lock: they have waited for it too. */
+export class LockedForTooLong extends Error {}
 
 /** Tells the group that one of its members failed; what with is found out when it runs again. */
 class MemberFailed extends Error {}

@@ -7,7 +7,7 @@ import type { Logger } from "../../telemetry/log.ts";
 import { ambient, answer, type Ended, type PartBrackets, type Task } from "../ambient.ts";
 import { type Change, type ChangeResult, CommitConflict, type CommitContext } from "../storage.ts";
 import { busyCode, isBackendError, resultCode, translated, unavailable } from "./database.ts";
-import type { GroupCommit } from "./group-commit.ts";
+import { type GroupCommit, LockedForTooLong, longestLockMs } from "./group-commit.ts";
 import type { Session } from "./session.ts";
 
 export interface Transactions {
@@ -65,7 +65,7 @@ export function transactions({
   committed,
   log,
   limitMs,
-  lockTimeoutMs = 15_000,
+  lockTimeoutMs = longestLockMs,
 }: TransactionsOptions): Transactions {
   const context = ambient<Own>(limitMs);
   const queue: Waiting[] = [];
@@ -116,6 +116,7 @@ export function transactions({
       }
     } catch (error) {
       if (session !== undefined) rollBack(session);
+      if (error instanceof LockedForTooLong) throw error;
       const failed = begun.length > 0 ? begun : queue.splice(0);
       return failed.map(
         ({ reject }) =>
@@ -135,7 +136,8 @@ export function transactions({
         database.prepare("BEGIN IMMEDIATE").run();
         return;
       } catch (error) {
-        if (resultCode(error) !== busyCode || performance.now() - since > lockTimeoutMs) throw error;
+        if (resultCode(error) !== busyCode) throw error;
+        if (performance.now() - since > lockTimeoutMs) throw new LockedForTooLong("locked", { cause: error });
       }
       await new Promise((resolve) => setTimeout(resolve, 5));
     }

@@ -1,0 +1,136 @@
+/** The storages that faults are tried on. Another one is an entry of the table at the end. */
+import { execFileSync } from "node:child_process";
+import { mkdtemp, rm } from "node:fs/promises";
+import { connect as connectSocket } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { systemClock } from "../../src/clock.ts";
+import { postgresStorage } from "../../src/storage/postgres/postgres.ts";
+import { findPostgres, startTestServer } from "../../src/storage/postgres/test-server.ts";
+import { silentLogger } from "../../src/telemetry/log.ts";
+import { type Disturbance, startProxy } from "./proxy.ts";
+
+export interface Backend {
+  readonly name: string;
+  /** Why it cannot be tried here; false: it can. In CI a missing server is a failure. */
+  readonly skip: string | false;
+  /** There is no process beside the service that could fail. */
+  readonly isEmbedded: boolean;
+  /** @param folder where everything that it writes goes; default: a temporary one */
+  start(folder?: string): Promise<Running>;
+}
+
+export interface Running extends AsyncDisposable {
+  /** URL of a store that does not exist yet. `parameters` are added where a URL has any. */
+  fresh(parameters?: Readonly<Record<string, string>>): string;
+  /** Keeps everybody else from writing to this store until what it answers is called. */
+  holdWriters(url: string): Promise<() => Promise<void>>;
+  /** Undefined where there is no process beside the service. */
+  readonly server: Server | undefined;
+}
+
+export interface Server {
+  kill(): Promise<void>;
+  start(): Promise<void>;
+  /** Stops all of its processes, and has them go on. */
+  freeze(): void;
+  thaw(): void;
+  /** A way to it that can be disturbed, and the URL of a store by that way. */
+  proxy(): Promise<Disturbance & { through(url: string): string }>;
+  /** What a request to make durable looks like on the wire. */
+  readonly commit: string;
+}
+
+let stores = 0;
+
+const sqlite: Backend = {
+  name: "sqlite",
+  skip: false,
+  isEmbedded: true,
+  async start(given) {
+    const folder = given ?? (await mkdtemp(join(tmpdir(), "rouage-faults-")));
+    return {
+      fresh: () => `sqlite:${join(folder, `notes-${stores++}.db`)}`,
+      async holdWriters(url) {
+        const other = new DatabaseSync(url.slice("sqlite:".length));
+        other.exec("BEGIN IMMEDIATE");
+        return async () => {
+          other.exec("ROLLBACK");
+          other.close();
+        };
+      },
+      server: undefined,
+      async [Symbol.asyncDispose]() {
+        if (given === undefined) await rm(folder, { recursive: true, force: true });
+      },
+    };
+  },
+};
+
+const postgres: Backend = {
+  name: "postgres",
+  isEmbedded: false,
+  skip:
+    findPostgres() !== undefined || process.env.CI !== undefined
+      ? false
+      : "PostgreSQL is not installed: `npm run services` installs it",
+  async start(given) {
+    const server = await startTestServer({}, given);
+    const socket = join(server.folder, ".s.PGSQL.5432");
+    let frozen: readonly number[] = [];
+    return {
+      fresh: (parameters = {}) =>
+        `${server.url}&${new URLSearchParams({ schema: `faults_${stores++}`, ...parameters })}`,
+      async holdWriters(url) {
+        const storage = await postgresStorage({
+          url,
+          clock: systemClock,
+          log: silentLogger,
+          transactionLimitMs: 60_000,
+        });
+        let release = () => {};
+        const gate = new Promise<void>((resolve) => {
+          release = resolve;
+        });
+        const held = storage.transaction(() => gate);
+        return async () => {
+          release();
+          await held;
+          await storage.close();
+        };
+      },
+      server: {
+        kill: server.kill,
+        start: server.start,
+        freeze() {
+          frozen = familyOf(server.pid ?? 0);
+          for (const pid of frozen) process.kill(pid, "SIGSTOP");
+        },
+        thaw() {
+          for (const pid of frozen) process.kill(pid, "SIGCONT");
+          frozen = [];
+        },
+        async proxy() {
+          const proxy = await startProxy(() => connectSocket(socket));
+          return Object.assign(proxy, {
+            through: (url: string) =>
+              `postgres://rouage@127.0.0.1:${proxy.port}/postgres?${url.split("&").slice(1).join("&")}`,
+          });
+        },
+        commit: "COMMIT\0",
+      },
+      [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
+    };
+  },
+};
+
+function familyOf(pid: number): readonly number[] {
+  const output = execFileSync("ps", ["-o", "pid=", "--ppid", String(pid)], { encoding: "utf8" });
+  // First the children: the first of them that dies is mourned by the whole family.
+  return [...output.trim().split(/\s+/).map(Number), pid];
+}
+
+export const embedded = "it runs in the process of the service";
+
+export const backends: readonly Backend[] = [sqlite, postgres];
