@@ -167,3 +167,48 @@ test("the queue is bounded: too many waiting mails are a 503", async () => {
   await storage.commit([box.change(mail), box.change(mail)]);
   await assert.rejects(box.makeRoom(), (error: unknown) => ServiceError.is(error) && error.code === "unavailable");
 });
+
+test("of two instances one sends each mail; what one had when it died the other sends later", async () => {
+  const sent: string[] = [];
+  let dies = false;
+  const gate = Promise.withResolvers<void>();
+  await using context = await setup(async ({ to }) => {
+    sent.push(to);
+    if (dies) return new Promise(() => {});
+    await gate.promise;
+  });
+  const { clock, storage, box, stop, mail, waiting } = context;
+  const mailer: Mailer = {
+    send: async ({ to }) => void sent.push(to),
+    forget: async () => 0,
+    async [Symbol.asyncDispose]() {},
+  };
+  const other = outbox({ storage, mailer, clock, log: silentLogger });
+  await storage.commit(Array.from({ length: 8 }, (_, n) => box.change({ ...mail, to: `${n}@example.org` })));
+  const running = [box.run(stop.signal), other.run(stop.signal)];
+  for (let n = 0; n < 50; n++) {
+    box.kick();
+    other.kick();
+    await new Promise(setImmediate);
+  }
+  gate.resolve();
+  await until(async () => (await waiting()) === 0, "all to be sent");
+  assert.deepEqual(
+    sent.toSorted(),
+    Array.from({ length: 8 }, (_, n) => `${n}@example.org`),
+  );
+
+  dies = true;
+  await storage.commit([box.change({ ...mail, to: "late@example.org" })]);
+  box.kick();
+  await until(() => sent.length === 9, "the one that dies to have it");
+  other.kick();
+  for (let n = 0; n < 20; n++) await new Promise(setImmediate);
+  assert.equal(sent.length, 9);
+  clock.advance(90_000);
+  other.kick();
+  await until(async () => (await waiting()) === 0, "the other to send it");
+  assert.equal(sent.length, 10);
+  stop.abort();
+  await running[1];
+});

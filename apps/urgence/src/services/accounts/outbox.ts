@@ -50,6 +50,8 @@ const list = { resource: "mail", parent: "" };
 /** Mails sent at the same time. */
 const atOnce = 5;
 const longestPauseMs = 60_000;
+/** Longer than the sending of one takes: a mail whose sender died is sent after it. */
+const claimMs = 90_000;
 
 export function outbox({ storage, mailer, clock, log, limit = 10_000 }: OutboxOptions): Outbox {
   let wake = Promise.withResolvers<void>();
@@ -102,7 +104,22 @@ export function outbox({ storage, mailer, clock, log, limit = 10_000 }: OutboxOp
     const key = { ...list, id };
     // It may have been withdrawn since the list was read.
     const entry = await storage.get(key);
-    if (entry?.kind === "object") await settle(key, entry.revision, mail, await attempt(mail, id, signal));
+    const claimed = entry?.kind === "object" ? await claim(key, entry.revision, mail) : undefined;
+    if (claimed !== undefined) await settle(key, claimed, mail, await attempt(mail, id, signal));
+  }
+
+  /** Puts the mail out of the reach of other instances while it is sent; answers its revision, undefined where another one has it. */
+  async function claim(key: ObjectKey, revision: number, mail: StoredMail): Promise<number | undefined> {
+    const body = JSON.stringify({ ...mail, due: clock.now() + claimMs } satisfies StoredMail);
+    try {
+      const [result] = await storage.commit([
+        { kind: "put", key, body, expect: { kind: "revision", revision }, logBody: false },
+      ]);
+      return result?.kind === "updated" ? result.object.revision : undefined;
+    } catch (error) {
+      if (error instanceof CommitConflict) return undefined;
+      throw error;
+    }
   }
 
   async function attempt(mail: StoredMail, id: string, signal: AbortSignal): Promise<"done" | "again"> {
