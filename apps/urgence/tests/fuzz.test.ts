@@ -5,6 +5,7 @@ import { connect } from "node:net";
 import { test } from "node:test";
 import fc from "fast-check";
 import { systemClock } from "rouage";
+import { openCache } from "rouage/cache";
 import { webRoutes } from "../src/web/routes.ts";
 import { type Application, startApplication } from "./support/application.ts";
 import { expected, member, responder, send } from "./support/people.ts";
@@ -232,7 +233,8 @@ async function everyRoute(
     throw new Error("only the routes are wanted");
   };
 
-  const pages = webRoutes({ call, clock: systemClock }).map(({ method, path }) => ({ method, path }));
+  await using cache = await openCache("memory:", { clock: systemClock });
+  const pages = webRoutes({ call, clock: systemClock, cache }).map(({ method, path }) => ({ method, path }));
   const strange = [
     "/internal/people/find",
     "/internal/accounts/x",

@@ -178,6 +178,13 @@ describe("two instances of Urgence", { skip: withoutPostgres() || withoutRedis()
     const cookie = cookies(signedIn);
     const own = async () => (await send("GET", "/me", { headers: { ...html, cookie } })).status;
     assert.deepEqual([await own(), await own()], [200, 200]);
+    for (const language of ["en", "fr", "en"]) {
+      await send("GET", `/me?lang=${language}`, { headers: { ...html, cookie } });
+      for (let n = 0; n < 2; n++) {
+        const text = (await send("GET", "/me", { headers: { ...html, cookie } })).text;
+        assert.match(text, new RegExp(`<html lang="${language}"`), "neither remembers what the other changed");
+      }
+    }
     const shown = await send("GET", "/me", { headers: { ...html, cookie } });
     const token = /name="_csrf" value="([^"]+)"/.exec(shown.text)?.[1] ?? "";
     const out = await send("POST", "/signout", {

@@ -15,6 +15,7 @@ import {
   ServiceError,
   type TraceContext,
 } from "rouage";
+import type { Cache } from "rouage/cache";
 import type { ServiceCall } from "../shared/client.ts";
 import { type Api, ApiFailure, api } from "./api.ts";
 import { type CookieJar, cookieJar, parseCookies } from "./cookies.ts";
@@ -30,6 +31,8 @@ import { type BrowserSession, type Sessions, sessions } from "./session.ts";
 export interface WebDeps {
   readonly call: ServiceCall;
   readonly clock: Clock;
+  /** Tells instances that share it what each of them has to forget of sessions. */
+  readonly cache: Cache;
   /** False only where no browser is involved: `__Host-` cookies need TLS or localhost. Default: true. */
   readonly secureCookies?: boolean;
   /** Origin of the site as browsers see it; default: what each request says. */
@@ -71,7 +74,7 @@ export interface Page {
   readonly cookies: CookieJar;
   /** The raw session cookie. */
   readonly sessionCookie: string;
-  forgetSession(): void;
+  forgetSession(): Promise<void>;
 }
 
 export interface SignedIn extends Page {
@@ -104,7 +107,7 @@ interface Incoming {
 const defaultBodyLimit = 256 * 1024;
 
 export function pages(deps: WebDeps): Pages {
-  const known = sessions(deps.call, deps.clock);
+  const known = sessions(deps.call, deps.clock, deps.cache);
   const jar = cookieJar(deps.secureCookies ?? true);
   const make = (
     method: "GET" | "POST",
@@ -189,8 +192,8 @@ async function serve({ deps, known, jar, access, handler, bodyLimit }: Serving, 
     if (chosen === undefined) return;
     if (chosen !== cookies.get(jar.name("lang"))) setCookies.push(jar.set("lang", chosen, { maxAge: 31_536_000 }));
     if (session === undefined || session.account.language === chosen) return;
-    known.forget(sessionCookie);
     await userApi().request("accounts", "PATCH", "/v1/me", { language: chosen });
+    await known.forget(sessionCookie);
   }
 
   function userApi(): Api {
@@ -293,9 +296,9 @@ async function serve({ deps, known, jar, access, handler, bodyLimit }: Serving, 
     return render(errorView(t, { status: 403, requestId, title, text, link }));
   }
 
-  function failed(error: unknown): Reply {
+  async function failed(error: unknown): Promise<Reply> {
     if (error instanceof ApiFailure && error.status === 401 && session !== undefined) {
-      known.forget(sessionCookie);
+      await known.forget(sessionCookie);
       session = undefined;
       return toSignIn();
     }

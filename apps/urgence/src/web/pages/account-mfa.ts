@@ -34,7 +34,7 @@ async function confirmMfa(page: SignedIn) {
   if (code === "") return enrolView(page, enrolment, { code: t.violations.required });
   try {
     const answer = await page.api.data<unknown>("accounts", "PUT", "/v1/me/mfa", { code });
-    page.forgetSession();
+    await page.forgetSession();
     return recoveryView(page, answer);
   } catch (error) {
     if (!(error instanceof ApiFailure) || ![400, 401, 403, 422].includes(error.status)) throw error;
@@ -95,6 +95,6 @@ async function stopMfa(page: SignedIn) {
       fieldErrors(error, t, (name) => `mfa_${name}`),
     );
   }
-  page.forgetSession();
+  await page.forgetSession();
   return page.redirect("/signin/", "mfaOff", [page.cookies.clear("session")]);
 }

@@ -81,6 +81,6 @@ async function confirmEmail(page: SignedIn) {
     if (!(error instanceof ApiFailure) || ![400, 401, 403, 404, 410].includes(error.status)) throw error;
     return codeView(page, { code: t.violations.code });
   }
-  page.forgetSession();
+  await page.forgetSession();
   return page.redirect("/me/account", "emailChanged");
 }

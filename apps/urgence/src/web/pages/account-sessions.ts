@@ -58,6 +58,6 @@ async function endSession(page: SignedIn) {
 
 async function signOutEverywhere(page: SignedIn) {
   await page.api.request("accounts", "DELETE", "/v1/sessions?all=true");
-  page.forgetSession();
+  await page.forgetSession();
   return page.redirect("/signin/", "signedOutAll", [page.cookies.clear("session")]);
 }

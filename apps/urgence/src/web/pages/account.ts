@@ -17,7 +17,7 @@ async function changeLanguage(page: SignedIn) {
   const language = asLanguage(page.form.text("language"));
   if (language === undefined) return accountView(page, { language: page.t.violations.invalid });
   await page.api.request("accounts", "PATCH", "/v1/me", { language });
-  page.forgetSession();
+  await page.forgetSession();
   return page.redirect("/me/account", "language", [page.cookies.set("lang", language, { maxAge: 31_536_000 })]);
 }
 
@@ -35,7 +35,7 @@ async function changePassword(page: SignedIn) {
     const fieldOf = (name: string) => (name === "current" || name === "password" ? name : undefined);
     return accountView(page, fieldErrors(error, t, fieldOf));
   }
-  page.forgetSession();
+  await page.forgetSession();
   return page.redirect(`/signin/?email=${encodeURIComponent(page.session.account.email)}`, "passwordChanged", [
     page.cookies.clear("session"),
   ]);

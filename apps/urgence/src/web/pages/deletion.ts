@@ -98,7 +98,7 @@ async function deleteAccount(page: SignedIn) {
       password,
       ...(totp === "" ? {} : { totp }),
     });
-    page.forgetSession();
+    await page.forgetSession();
     return receiptView(page, receipt);
   } catch (error) {
     if (!(error instanceof ApiFailure)) throw error;

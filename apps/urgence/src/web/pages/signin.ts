@@ -192,7 +192,7 @@ ${postForm(
 }
 
 async function signout(page: SignedIn) {
-  page.forgetSession();
+  await page.forgetSession();
   await page.service.request("accounts", "DELETE", "/internal/browser-sessions", { cookie: page.sessionCookie });
   return page.redirect("/signin/", "signedOut", [page.cookies.clear("session")]);
 }
