@@ -16,6 +16,7 @@ import { toFetch } from "./faces/rest/fetch.ts";
 import { createRestFace } from "./faces/rest/rest.ts";
 import type { HttpRequest, HttpResponse } from "./http.ts";
 import { errorResponse } from "./runtime/error-response.ts";
+import { thisWorker } from "./runtime/workers/member.ts";
 import type { HealthState, Service } from "./service.ts";
 import { readServiceSettings, type Settings } from "./settings.ts";
 import { startExporters } from "./telemetry/exporters.ts";
@@ -74,7 +75,10 @@ export function compose(options: ComposeOptions): Door {
     environment: options.environment,
     file: options.file,
   });
-  const log = options.log ?? jsonLogger({ name, level: settings.log_level, redact: settings.log_redact, clock });
+  const member = thisWorker();
+  const log =
+    options.log ??
+    jsonLogger({ name, level: settings.log_level, redact: settings.log_redact, clock, worker: member?.number });
   const prefix = `/v${Number.parseInt(settings.http_api_version, 10)}`;
   refuseSameNames(services);
 
@@ -84,6 +88,8 @@ export function compose(options: ComposeOptions): Door {
   if (settings.metrics_enabled) monitor.register(processMetrics);
   const metrics = (): string =>
     mergeExpositions([own.expose(), ...services.map((service) => service.metrics()), processMetrics.expose()]);
+
+  const allMetrics = async (): Promise<string> => (await member?.allMetrics()) ?? metrics();
 
   let isDraining = false;
   const health = (): Promise<HealthReport> => aggregate(services);
@@ -107,7 +113,7 @@ export function compose(options: ComposeOptions): Door {
         asyncapi: () => describeStreams(options, ownDescription(options, settings, prefix)),
       }),
       ...probeRoutes({ health: { report: health }, isDraining: () => isDraining }),
-      ...(settings.metrics_enabled && settings.metrics_port === undefined ? [metricsRoute(metrics)] : []),
+      ...(settings.metrics_enabled && settings.metrics_port === undefined ? [metricsRoute(allMetrics)] : []),
     ],
     authentication,
     capabilities: Object.assign({}, ...services.map((service) => service.capabilities)),
@@ -135,7 +141,7 @@ export function compose(options: ComposeOptions): Door {
     return place === undefined ? face.handle(request) : place.handle(request);
   };
   const stopExporters = startExporters({
-    ...{ name, version, settings, clock, log, metrics: own },
+    ...{ name, version, settings, clock, log, metrics: own, worker: member?.number },
     further: processMetrics,
     handlers: face.handlers,
   });

@@ -6,6 +6,8 @@ export interface Settings {
   /** Where the service listens. */
   readonly host: string;
   readonly port: number;
+  /** Processes that serve together on this machine; 0: one for each core. */
+  readonly workers: number;
   /** Backend URL: `memory:`, `sqlite:PATH`. */
   readonly storage: string;
   /** Whether a start brings an older store up to date. */

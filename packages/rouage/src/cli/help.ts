@@ -33,6 +33,7 @@ Options:
   --config FILE                 read settings from a TOML, YAML, INI or JSON file (all but keys)
   --set KEY=VALUE               give one setting; may be repeated (all but keys)
   --host HOST, --port PORT      short for --set host=HOST, --set port=PORT (start, dev)
+  --workers N                   short for --set workers=N: so many processes serve, 0 for one on each core (start)
   --out FILE                    write to a file instead of standard output (openapi, client, dump)
   --most N                      end when so many violations are found (verify; default 100)
   --json                        write what was found as JSON to standard output (verify)

@@ -30,6 +30,7 @@ export interface SettingFlags {
   readonly set?: readonly string[] | undefined;
   readonly host?: string | undefined;
   readonly port?: string | undefined;
+  readonly workers?: string | undefined;
 }
 
 /** Flags count as the environment variables they stand for, so that they are read by the same rules. */
@@ -47,6 +48,7 @@ export function settingSources(
   }
   if (flags.host !== undefined) given.host = flags.host;
   if (flags.port !== undefined) given.port = flags.port;
+  if (flags.workers !== undefined) given.workers = flags.workers;
   const merged: Record<string, string | undefined> = { ...environment };
   for (const [key, value] of Object.entries(given)) {
     const variable = prefix + key.toUpperCase().replaceAll(/[^A-Z0-9]/g, "_");

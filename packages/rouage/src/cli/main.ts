@@ -1,5 +1,9 @@
 #!/usr/bin/env node
 /** The command `rouage`. */
-import { dispatch } from "./dispatch.ts";
+import { supervisesEarly } from "./early.ts";
 
-process.exitCode = await dispatch(process.argv.slice(2), process.env);
+const args = process.argv.slice(2);
+if (!supervisesEarly(args)) {
+  const { dispatch } = await import("./dispatch.ts");
+  process.exitCode = await dispatch(args, process.env);
+}

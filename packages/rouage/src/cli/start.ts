@@ -4,6 +4,8 @@ import { constants } from "node:os";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { run } from "../runtime/run.ts";
+import { supervise } from "../runtime/workers/supervise.ts";
+import { readServiceSettings } from "../settings.ts";
 import type { Command } from "./command.ts";
 import { developmentAuthentication } from "./development-authentication.ts";
 import { loadService, settingSources } from "./load.ts";
@@ -14,6 +16,7 @@ const options = {
   set: { type: "string", multiple: true },
   host: { type: "string" },
   port: { type: "string" },
+  workers: { type: "string" },
 } as const;
 
 export const start: Command = async (args, environment) => {
@@ -21,8 +24,10 @@ export const start: Command = async (args, environment) => {
   const definition = await loadService(onlyFile(positionals));
   const isDevelopment = environment[developmentMark] === "1";
   const declaresNone = definition.declaration.authentication === undefined;
+  const sources = settingSources(definition, values, environment);
+  if (!isDevelopment && supervise(readServiceSettings(definition.declaration.name, sources))) return;
   const service = await definition.start({
-    ...settingSources(definition, values, environment),
+    ...sources,
     ...(isDevelopment ? { fallbackAuthentication: [developmentAuthentication] } : {}),
   });
   if (isDevelopment && declaresNone)
@@ -35,8 +40,9 @@ const developmentMark = "ROUAGE_DEVELOPMENT";
 
 /** The same in a process of its own that Node.js starts again when one of its files changes. */
 export const dev: Command = async (args, environment) => {
-  const { positionals } = parseArgs({ args: [...args], options, allowPositionals: true });
+  const { values, positionals } = parseArgs({ args: [...args], options, allowPositionals: true });
   onlyFile(positionals);
+  if (values.workers !== undefined) throw new UsageError("dev runs one process; --workers is for start");
   const main = fileURLToPath(import.meta.resolve(import.meta.url.endsWith(".ts") ? "./main.ts" : "./main.js"));
   const child = spawn(process.execPath, ["--watch", "--watch-preserve-output", main, "start", ...args], {
     stdio: "inherit",

@@ -3,7 +3,9 @@
 import type { Cache } from "../cache/cache.ts";
 import { measuredCache } from "../cache/measured.ts";
 import { openCache } from "../cache/open.ts";
+import { remoteCache } from "../cache/remote.ts";
 import type { Clock } from "../clock.ts";
+import { thisWorker } from "../runtime/workers/member.ts";
 import type { StartOptions } from "../service-declaration.ts";
 import type { Settings } from "../settings.ts";
 import { openLedger, withLedger } from "../storage/erasure-ledger.ts";
@@ -37,7 +39,9 @@ export async function openBackends(
     for (const backend of owned.toReversed()) await backend.close();
   };
   try {
-    const cache = given.cache ?? own(await openCache(settings.cache, { clock, log, metrics, name }));
+    const cache =
+      given.cache ??
+      own(workersCache(settings, name) ?? (await openCache(settings.cache, { clock, log, metrics, name })));
     const queryBudgetMs = settings.storage_query_budget_ms;
     const opened = given.storage ?? (await openOwn(queryBudgetMs));
     const storage = await ledgered(opened);
@@ -60,4 +64,10 @@ export async function openBackends(
     if (folder === undefined) return storage;
     return withLedger(storage, await openLedger({ folder, service: name, keepDays }), clock.now);
   }
+}
+
+/** What workers of one service keep in memory they keep together, in their supervisor; undefined where that is not asked for. */
+function workersCache({ cache: url }: Settings, service: string): Cache | undefined {
+  const member = url.startsWith("memory:") ? thisWorker() : undefined;
+  return member && remoteCache((call) => member.askCache({ service, url }, call));
 }

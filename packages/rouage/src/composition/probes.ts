@@ -27,9 +27,10 @@ export function probeRoutes({ health, isDraining }: ProbeParts): readonly Route[
 }
 
 /** `/metrics`, Prometheus text exposition format. */
-export function metricsRoute(expose: () => string): Route {
+export function metricsRoute(expose: () => Promise<string>): Route {
   return route("GET", "/metrics", {
     ...common,
-    handler: () => reply(200, expose(), { ...fresh, "content-type": "text/plain; version=0.0.4; charset=utf-8" }),
+    handler: async () =>
+      reply(200, await expose(), { ...fresh, "content-type": "text/plain; version=0.0.4; charset=utf-8" }),
   });
 }

@@ -14,6 +14,7 @@ import { createAllOperations, definitionOf } from "../operations/create-operatio
 import type { ResourceOperations } from "../operations/operations.ts";
 import { principalsOf } from "../operations/sharing/caller.ts";
 import type { Resource } from "../resource.ts";
+import { thisWorker } from "../runtime/workers/member.ts";
 import type { Service, ServiceContext, ServiceDeclaration, StartOptions } from "../service-declaration.ts";
 import { readServiceSettings, type Settings } from "../settings.ts";
 import { startExporters } from "../telemetry/exporters.ts";
@@ -40,8 +41,15 @@ export async function startService(declaration: ServiceDeclaration, options: Sta
   const { name, version, plugins = [] } = declaration;
   const { clock = systemClock, environment, file } = options;
   const given = readServiceSettings(name, { options: options.settings, environment, file });
+  const member = thisWorker();
+  if (member !== undefined && given.storage.startsWith("memory:") && declaration.storage !== false)
+    throw new Error(
+      `${name}: the storage memory: is in one process alone; several workers need sqlite:PATH or a database`,
+    );
   const settings = declaration.storage === false ? { ...given, storage: "memory:" } : given;
-  const log = options.log ?? jsonLogger({ name, level: settings.log_level, redact: settings.log_redact, clock });
+  const log =
+    options.log ??
+    jsonLogger({ name, level: settings.log_level, redact: settings.log_redact, clock, worker: member?.number });
   const metrics = options.metrics ?? (settings.metrics_enabled ? createMetrics({ service: name }) : noMetrics);
   const stopping = new AbortController();
   const backends = await openBackends(settings, { clock, log, metrics, name }, options);
@@ -86,6 +94,7 @@ export async function startService(declaration: ServiceDeclaration, options: Sta
     const processMetrics = createMetrics();
     if (settings.metrics_enabled) monitor.register(processMetrics);
     const expose = (): string => mergeExpositions([metrics.expose(), processMetrics.expose()]);
+    const exposeAll = async (): Promise<string> => (await member?.allMetrics()) ?? expose();
     const prefix = `/v${Number.parseInt(settings.http_api_version, 10)}`;
     let isDraining = false;
 
@@ -96,7 +105,7 @@ export async function startService(declaration: ServiceDeclaration, options: Sta
       ...docsRoutes(name),
       ...descriptionRoutes({ swagger: () => swagger2Document(openapi(), prefix), asyncapi: () => asyncapi() }),
       ...probeRoutes({ health, isDraining: () => isDraining }),
-      ...(settings.metrics_enabled && settings.metrics_port === undefined ? [metricsRoute(expose)] : []),
+      ...(settings.metrics_enabled && settings.metrics_port === undefined ? [metricsRoute(exposeAll)] : []),
     ];
     const asyncapi = (): Readonly<Record<string, unknown>> =>
       asyncapiDocument({
@@ -163,7 +172,7 @@ export async function startService(declaration: ServiceDeclaration, options: Sta
       context,
     );
     const stopExporters = startExporters({
-      ...{ name, version, settings, clock, log, metrics },
+      ...{ name, version, settings, clock, log, metrics, worker: member?.number },
       further: processMetrics,
       handlers: face.handlers,
     });

@@ -113,7 +113,9 @@ interface State {
 }
 
 function bind(server: NodeServer, host: string, port: number): Promise<void> {
-  return new Promise((resolve, reject) => {
+  // A worker asks its supervisor for the port, through a channel that keeps no process alive.
+  const alive = setInterval(() => {}, 60_000);
+  const bound = new Promise<void>((resolve, reject) => {
     server.once("error", (error: NodeJS.ErrnoException) => {
       const where = `${host}:${port}`;
       if (error.code === "EADDRINUSE")
@@ -131,6 +133,7 @@ function bind(server: NodeServer, host: string, port: number): Promise<void> {
       resolve();
     });
   });
+  return bound.finally(() => clearInterval(alive));
 }
 
 function answer(state: State, message: IncomingMessage, response: ServerResponse, expectsContinue: boolean): void {

@@ -6,6 +6,7 @@ import { createProfiler, type Profiler } from "../telemetry/profiler.ts";
 import { profilerEndpoint } from "../telemetry/profiler-endpoint.ts";
 import { type Handler, listen, type Server } from "./node.ts";
 import { runUntilSignal } from "./signals.ts";
+import { thisWorker } from "./workers/member.ts";
 
 /** What a service and a door have in common. */
 export interface Runnable extends Handler {
@@ -25,6 +26,9 @@ export interface RunningServer extends AsyncDisposable {
   /** Stops listening, lets requests under way finish, then stops the service. */
   stop(): Promise<void>;
 }
+
+/** What stopping costs a worker beside the requests: closing stores, the last lines of the log. */
+const graceMs = 5_000;
 
 /**
  * Listens for a service.
@@ -81,8 +85,24 @@ export async function serve(service: Runnable): Promise<RunningServer> {
 export async function run(service: Runnable): Promise<RunningServer> {
   const { settings, log } = service.context;
   const server = await serve(service);
+  const member = thisWorker();
+  if (member === undefined && settings.workers !== 1)
+    log.warn({}, "workers has no effect: this program serves without `supervise`");
   if (settings.profiler_enabled) profileOnSignal(createProfiler(), settings, log);
-  runUntilSignal({ log, drain: service.drain, drainMs: settings.drain_seconds * 1000, stop: server.stop });
+  runUntilSignal({
+    log,
+    drain: service.drain,
+    drainMs: settings.drain_seconds * 1000,
+    stop: server.stop,
+    ...(member === undefined ? {} : { told: member.onStop }),
+  });
+  member?.serving({
+    name: service.name,
+    logLevel: settings.log_level,
+    stopMs: (settings.drain_seconds + settings.stop_timeout_seconds) * 1000 + graceMs,
+    profiles: settings.profiler_enabled,
+    metrics: service.metrics,
+  });
   return server;
 }
 
@@ -114,13 +134,13 @@ function privateHandler(service: Runnable, signal: AbortSignal): Handler {
       ? profilerEndpoint({ profiler: createProfiler(), token, log, seconds, signal })
       : undefined;
   return {
-    handle(request) {
+    async handle(request) {
       const { url, method } = request;
       if ((url === "/metrics" || url.startsWith("/metrics?")) && (method === "GET" || method === "HEAD"))
         return {
           status: 200,
           headers: { "content-type": "text/plain; version=0.0.4; charset=utf-8", "cache-control": "no-store" },
-          body: service.metrics(),
+          body: (await thisWorker()?.allMetrics()) ?? service.metrics(),
         };
       const profiled = profile?.(request);
       if (profiled !== undefined) return profiled;

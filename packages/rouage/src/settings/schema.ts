@@ -13,6 +13,13 @@ export const settingsSchema = Type.Object({
     default: 8888,
     description: "Port to listen on; 0 takes a free one.",
   }),
+  workers: Type.Integer({
+    minimum: 0,
+    maximum: 256,
+    default: 1,
+    description:
+      "Processes of this machine that serve together behind one port; 0: one for each core. See [Scaling](scaling.md).",
+  }),
   storage: Type.String({
     pattern: "^[a-z][a-z0-9+.-]*:",
     default: "sqlite:data/{name}.db",

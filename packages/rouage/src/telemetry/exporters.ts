@@ -25,6 +25,8 @@ export interface ExportersOptions {
   readonly clock: Clock;
   readonly log: Logger;
   readonly metrics: Metrics;
+  /** Number of this process among several of the service on this host. */
+  readonly worker?: number | undefined;
   /** Further metrics to export: the process's. */
   readonly further: Pick<Metrics, "collect">;
   /** What each handler serves. */
@@ -50,11 +52,13 @@ export function startExporters(options: ExportersOptions): (timeoutMs: number) =
   };
 }
 
-function targetsOf({ name, version, settings, clock, handlers }: ExportersOptions): ExportTarget[] {
+function targetsOf({ name, version, settings, clock, handlers, worker }: ExportersOptions): ExportTarget[] {
   const targets: ExportTarget[] = [];
   const { statsd_url, otlp_url, deployment_environment: environment } = settings;
+  // StatsD keeps one value of a gauge for each name.
+  const host = worker === undefined ? hostname() : `${hostname()}-${worker}`;
   if (statsd_url !== undefined)
-    targets.push(statsdTarget({ url: statsd_url, prefix: statsdPrefix(environment, hostname(), name) }));
+    targets.push(statsdTarget({ url: statsd_url, prefix: statsdPrefix(environment, host, name) }));
   if (otlp_url !== undefined)
     targets.push(
       otlpTarget({
