@@ -3,12 +3,14 @@ import { parseArgs } from "node:util";
 import { SettingsError, silentLogger } from "rouage";
 import { dumpService, loadIntoService } from "rouage/cli";
 import { run } from "rouage/runtime/node";
+import { supervise } from "rouage/workers";
 import { createUser } from "./accounts/create-user.ts";
 import { startKinto } from "./app.ts";
 import { help } from "./help.ts";
 import { importCommand } from "./import/import-command.ts";
 import { rebuildQuotas } from "./plugins/quotas/rebuild-quotas.ts";
 import { loadSettings } from "./settings/load.ts";
+import { settingsReader } from "./settings/reader.ts";
 import { version } from "./version.ts";
 
 /** Answers the exit code; 0 as well while the service goes on running. */
@@ -21,7 +23,7 @@ export async function main(
     if (values.help === true) return print(help);
     if (values.version === true) return print(`${version}\n`);
     const [first, ...rest] = positionals;
-    const overrides = { host: values.host, port: values.port };
+    const overrides = { host: values.host, port: values.port, workers: values.workers };
     if (first === "create-user") {
       const source = loadSettings(onlyFile(rest), environment, overrides);
       return print(
@@ -61,7 +63,11 @@ export async function main(
     }
     // As in Kinto's own command line.
     const files = first === "start" ? rest : positionals;
-    await run(await startKinto(loadSettings(values.ini ?? onlyFile(files), environment, overrides)));
+    const source = loadSettings(values.ini ?? onlyFile(files), environment, overrides);
+    const workers = settingsReader(source).native("workers");
+    // What is no number of processes is told when the settings are read as a whole.
+    if (Number.isInteger(workers) && supervise({ workers: Number(workers) })) return 0;
+    await run(await startKinto(source));
     return 0;
   } catch (error) {
     return failed(error);
@@ -72,6 +78,7 @@ const options = {
   ini: { type: "string" },
   host: { type: "string" },
   port: { type: "string" },
+  workers: { type: "string" },
   username: { type: "string", short: "u" },
   password: { type: "string", short: "p" },
   out: { type: "string" },

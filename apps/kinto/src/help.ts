@@ -11,6 +11,7 @@ export const help = `kinto: JSON storage with synchronisation and sharing, over 
 
 Options:
   --host HOST, --port PORT      where to listen; win over everything else
+  --workers N                   so many processes serve, 0 for one on each core
   --ini FILE                    the file of settings, as Kinto's own command line names it
   -u, --username NAME           name of the account
   -p, --password PASSWORD       its password; better in the environment, as KINTO_PASSWORD: other users see command lines

@@ -109,7 +109,7 @@ export async function startUrgence(settings: UrgenceSettings, options: UrgenceOp
     clock,
     publicOrigin,
     phoneCountry: country,
-  }).start({ settings: { ...common, storage: "memory:", cache: cacheUrl(settings.cache, "web") }, clock });
+  }).start({ settings: { ...common, cache: cacheUrl(settings.cache, "web") }, clock });
   undo.use(web);
 
   const door = compose({

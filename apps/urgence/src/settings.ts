@@ -15,6 +15,12 @@ export const urgenceSettingsSchema = Type.Object({
     description:
       "Address to listen on. Browsers accept the session cookie only over HTTPS or on localhost: put TLS in front of any other address.",
   }),
+  workers: Type.Integer({
+    minimum: 0,
+    maximum: 256,
+    default: 1,
+    description: "Processes that serve together on this machine; 0: one for each core. See [Scaling](scaling.md).",
+  }),
   storage: Type.String({
     pattern: "^(memory:|sqlite:.+|postgres(ql)?://.+)$",
     default: "sqlite:data",

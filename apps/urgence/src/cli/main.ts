@@ -8,14 +8,15 @@ import { UsageError } from "./usage-error.ts";
 
 /** Answers the exit code. */
 export async function main(args: readonly string[]): Promise<number> {
-  const [name = "start"] = args;
+  const isBare = args[0]?.startsWith("--workers") === true;
+  const name = isBare ? "start" : (args[0] ?? "start");
   if (name === "--help" || name === "-h" || name === "help") return print(help());
   if (name === "--version") return print(`${version}\n`);
   const command = commands[name];
   try {
     if (command === undefined) throw new UsageError(`there is no command ${name}`);
     const { values, positionals } = parseArgs({
-      args: args.slice(1),
+      args: args.slice(isBare ? 0 : 1),
       options: command.options,
       allowPositionals: true,
     });

@@ -2,6 +2,7 @@
 import { rm } from "node:fs/promises";
 import { systemClock } from "rouage";
 import { run } from "rouage/runtime/node";
+import { supervise, workerNumber } from "rouage/workers";
 import { startUrgence, type Urgence } from "../app.ts";
 import {
   type Demo,
@@ -19,13 +20,18 @@ import type { Command } from "./command.ts";
 import { UsageError } from "./usage-error.ts";
 
 export const startCommand: Command = {
-  usage: "",
+  usage: "[--workers N]",
   summary: "Runs Urgence (the default).",
-  options: {},
-  async run({ positionals, environment }) {
+  options: { workers: { type: "string" } },
+  async run({ positionals, values, environment }) {
     if (positionals.length > 0) throw new UsageError("start takes no arguments");
-    const settings = readUrgenceSettings(environment);
-    const isDemo = wantsDemo(settings, environment);
+    const { workers } = values;
+    const settings = readUrgenceSettings(
+      typeof workers === "string" ? { ...environment, URGENCE_WORKERS: workers } : environment,
+    );
+    if (supervise(settings)) return 0;
+    // The first worker makes it before the others start.
+    const isDemo = wantsDemo(settings, environment) && (workerNumber() ?? 1) === 1;
     const urgence = await startUrgence(settings);
     const demo = isDemo ? await openDemo(urgence, settings).catch((error) => abandon(urgence, error)) : undefined;
     const { origin } = await run(stoppingAll(urgence, demo?.close));

@@ -2,4 +2,3 @@
 export { type Handler, type ListenOptions, listen, type Server } from "./node.ts";
 export { type Runnable, type RunningServer, run, serve } from "./run.ts";
 export { exitCodes, type MainOptions, runUntilSignal } from "./signals.ts";
-export { type SuperviseOptions, supervise } from "./workers/supervise.ts";
