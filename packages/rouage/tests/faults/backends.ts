@@ -1,5 +1,6 @@
 /** The storages that faults are tried on. Another one is an entry of the table at the end. */
 import { execFileSync } from "node:child_process";
+import { readFileSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { connect as connectSocket } from "node:net";
 import { tmpdir } from "node:os";
@@ -17,6 +18,8 @@ export interface Backend {
   readonly skip: string | false;
   /** There is no process beside the service that could fail. */
   readonly isEmbedded: boolean;
+  /** A disk that has room for a store, and little more. */
+  readonly megabytes: number;
   /** @param folder where everything that it writes goes; default: a temporary one */
   start(folder?: string): Promise<Running>;
 }
@@ -33,6 +36,7 @@ export interface Running extends AsyncDisposable {
 export interface Server {
   kill(): Promise<void>;
   start(): Promise<void>;
+  isRunning(): boolean;
   /** Stops all of its processes, and has them go on. */
   freeze(): void;
   thaw(): void;
@@ -48,6 +52,7 @@ const sqlite: Backend = {
   name: "sqlite",
   skip: false,
   isEmbedded: true,
+  megabytes: 8,
   async start(given) {
     const folder = given ?? (await mkdtemp(join(tmpdir(), "rouage-faults-")));
     return {
@@ -71,6 +76,7 @@ const sqlite: Backend = {
 const postgres: Backend = {
   name: "postgres",
   isEmbedded: false,
+  megabytes: 100,
   skip:
     findPostgres() !== undefined || process.env.CI !== undefined
       ? false
@@ -103,6 +109,7 @@ const postgres: Backend = {
       server: {
         kill: server.kill,
         start: server.start,
+        isRunning: () => server.pid !== undefined && isAlive(server.pid),
         freeze() {
           frozen = familyOf(server.pid ?? 0);
           for (const pid of frozen) process.kill(pid, "SIGSTOP");
@@ -124,6 +131,15 @@ const postgres: Backend = {
     };
   },
 };
+
+/** One that has ended and was not waited for yet is none. */
+function isAlive(pid: number): boolean {
+  try {
+    return !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, "utf8"));
+  } catch {
+    return false;
+  }
+}
 
 function familyOf(pid: number): readonly number[] {
   const output = execFileSync("ps", ["-o", "pid=", "--ppid", String(pid)], { encoding: "utf8" });

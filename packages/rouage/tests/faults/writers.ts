@@ -105,10 +105,13 @@ export function startLoad(service: ServiceProcess, options: LoadOptions = {}): L
     ...Array.from({ length: writers }, (_, lane) => writer(lane)),
     ...Array.from({ length: readers }, reader),
   ];
+  const done = Promise.all(everybody).then(() => {});
+  // Who waits for it hears of it; a test that has failed otherwise says why.
+  done.catch(() => {});
   return {
     written,
     counts,
-    done: Promise.all(everybody).then(() => {}),
+    done,
     stop() {
       stopped = true;
     },

@@ -38,6 +38,9 @@ export function withoutPostgres(): string | false {
   return "PostgreSQL is not installed: `npm run services` installs it, or ROUAGE_TEST_POSTGRES names a server's URL";
 }
 
+/** A folder that is given may be on a small disk, which segments of the usual 16 MB would fill. */
+const smallLog = ["--wal-segsize=1"];
+
 /** @param given where its files go; default: a temporary folder, removed in the end */
 export async function startTestServer(
   settings: Readonly<Record<string, string>> = {},
@@ -52,7 +55,19 @@ export async function startTestServer(
   const data = join(folder, "data");
   execFileSync(
     join(programs, "initdb"),
-    ["-D", data, "-U", "rouage", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"],
+    [
+      "-D",
+      data,
+      "-U",
+      "rouage",
+      "-A",
+      "trust",
+      "-E",
+      "UTF8",
+      "--locale=C",
+      "--no-sync",
+      ...(given === undefined ? [] : smallLog),
+    ],
     { ...owner, stdio: ["ignore", "ignore", "pipe"], cwd: folder },
   );
   const options = { listen_addresses: "", unix_socket_directories: folder, max_connections: "200", ...settings };
