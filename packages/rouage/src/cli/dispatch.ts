@@ -5,6 +5,7 @@ import { client } from "./client.ts";
 import type { Command, Environment } from "./command.ts";
 import { dump, load } from "./copies.ts";
 import { copy } from "./copy.ts";
+import { doctor } from "./doctor/doctor.ts";
 import { helpText } from "./help.ts";
 import { keys } from "./keys.ts";
 import { migrate } from "./migrate.ts";
@@ -24,6 +25,7 @@ const commands: Readonly<Record<string, Command>> = {
   dump,
   load,
   verify,
+  doctor,
   migrate,
   copy,
   backup,

@@ -18,6 +18,7 @@ Commands:
   rouage load FILE              fill the service's empty store from such lines
   rouage verify FILE|URL        prove that a store is whole, also while it is in use: log and objects agree, revisions and
                                 unique values are, nothing is half there; names what is not
+  rouage doctor STORE           say what is wrong with settings, store, cache, port, disk and files, and what to do
   rouage migrate STORE          say what the store needs for this version of its service, and do it
   rouage copy STORE STORE       make the second store like the first, of whatever kind both are, and compare them
   rouage backup STORE FOLDER    copy the embedded store while it is used: a folder below FOLDER with a manifest
