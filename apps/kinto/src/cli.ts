@@ -6,6 +6,7 @@ import { run } from "rouage/runtime/node";
 import { supervise } from "rouage/workers";
 import { createUser } from "./accounts/create-user.ts";
 import { startKinto } from "./app.ts";
+import { doctor } from "./doctor.ts";
 import { help } from "./help.ts";
 import { importCommand } from "./import/import-command.ts";
 import { rebuildQuotas } from "./plugins/quotas/rebuild-quotas.ts";
@@ -51,6 +52,12 @@ export async function main(
         : loadIntoService(kinto, resources, values.in));
       return 0;
     }
+    if (first === "doctor")
+      return await doctor(
+        () => loadSettings(values.ini ?? onlyFile(rest), environment, overrides),
+        environment,
+        values.json === true,
+      );
     if (first === "import") {
       const [url, ...files] = rest;
       if (url === undefined) throw new UsageError("import needs the URL of a server, such as https://kinto.example/v1");
@@ -84,6 +91,7 @@ const options = {
   out: { type: "string" },
   in: { type: "string" },
   auth: { type: "string" },
+  json: { type: "boolean" },
   help: { type: "boolean", short: "h" },
   version: { type: "boolean" },
 } as const;

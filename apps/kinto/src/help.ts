@@ -7,6 +7,7 @@ export const help = `kinto: JSON storage with synchronisation and sharing, over 
   npm run kinto -- rebuild-quotas [FILE.ini]    count anew what quotas count, for a store that was filled without them
   npm run kinto -- dump [FILE.ini] [--out FILE]  write the whole store as lines of JSON, to a file or to standard output
   npm run kinto -- load [FILE.ini] [--in FILE]   fill an empty store from such lines
+  npm run kinto -- doctor [FILE.ini] [--json]    say what is wrong with settings, store, disk and port, and what to do
   npm run kinto -- import URL [FILE.ini]         copy what can be read of a running Kinto into the store; again to catch up
 
 Options:

@@ -2,6 +2,7 @@
 import { backupCommand, restoreCommand } from "./backup.ts";
 import type { Command } from "./command.ts";
 import { demoCodeCommand } from "./demo-code.ts";
+import { doctorCommand } from "./doctor.ts";
 import { keysCommand } from "./keys.ts";
 import { resetMfaCommand } from "./reset-mfa.ts";
 import { grantCommand, revokeCommand } from "./roles.ts";
@@ -14,6 +15,7 @@ export const commands: Readonly<Record<string, Command | undefined>> = {
   revoke: revokeCommand,
   "reset-mfa": resetMfaCommand,
   verify: verifyCommand,
+  doctor: doctorCommand,
   backup: backupCommand,
   restore: restoreCommand,
   keys: keysCommand,

@@ -4,6 +4,7 @@ export { isHalfRestored, type Staged } from "./backup/restore.ts";
 export { checkChanges } from "./check-changes.ts";
 export { type DumpLine, type DumpOptions, dumpLines } from "./dump.ts";
 export { canonicalJson, compareValues, fieldValue, matches, typeRank, uniqueValue } from "./evaluate.ts";
+export { examineStore } from "./examine.ts";
 export type { FieldPath, Filter, Sort, SortValue } from "./filter.ts";
 export { LoadError, type Loaded, type LoadOptions, loadLines } from "./load.ts";
 export { normalPermissions } from "./normal-permissions.ts";
@@ -39,4 +40,5 @@ export {
   type Tombstone,
   type Violation,
 } from "./storage.ts";
+export type { Symptom } from "./symptom.ts";
 export { type Verified, type VerifyOptions, verifyStorage } from "./verify/verify.ts";
