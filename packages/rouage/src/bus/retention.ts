@@ -10,11 +10,22 @@ export interface RetentionOptions {
   readonly clock: Clock;
   /** Seconds that tombstones are kept, by resource. */
   readonly tombstones: ReadonlyMap<string, number>;
+  /** False: begins at the start of the log and writes no position down; for commands on a store without its service. Default true. */
+  readonly remember?: boolean;
 }
 
 export interface Retention {
   /** Looks at some of the log and purges what is too old there; true when there is more to look at now. */
   step(): Promise<boolean>;
+  /** How many tombstones are old enough by now, by resource; purges nothing. */
+  due(): Promise<ReadonlyMap<string, number>>;
+  /** How many were purged since it was made, by resource. */
+  readonly purged: ReadonlyMap<string, number>;
+}
+
+interface Follower {
+  follow(): Promise<boolean>;
+  due(): Promise<number>;
 }
 
 const positions = "retention-positions";
@@ -26,25 +37,45 @@ const stepSize = 256;
 /** Entries after which the position is written down although nothing was purged: what a restart looks at again. */
 const recordEvery = 4096;
 
-export function createRetention({ storage, clock, tombstones }: RetentionOptions): Retention {
-  const followers = [...tombstones].map(([resource, seconds]) => followerOf(resource, seconds * 1000));
+export function createRetention({ storage, clock, tombstones, remember = true }: RetentionOptions): Retention {
+  const followers = new Map(
+    [...tombstones].map(([resource, seconds]) => [resource, followerOf(resource, seconds * 1000)]),
+  );
+  const purgedOf = new Map<string, number>();
 
-  function followerOf(resource: string, keepMs: number): () => Promise<boolean> {
+  function followerOf(resource: string, keepMs: number): Follower {
     const key = { resource: positions, parent: "", id: resource };
     let position: number | undefined;
     let recorded = 0;
 
-    return async () => {
+    return { follow, due };
+
+    async function follow(): Promise<boolean> {
       position ??= recorded = await readPosition();
       const end = await storage.position();
       if (end <= position) return false;
-      const due = await dueAfter(position, end);
+      const found = await dueAfter(position, end);
       let purged = 0;
-      for (const [parent, before] of due.lists) purged += await storage.purgeTombstones({ resource, parent }, before);
-      position = due.position;
-      if (purged > 0 || position - recorded >= recordEvery) await record(position);
-      return due.more;
-    };
+      for (const [parent, before] of found.lists) purged += await storage.purgeTombstones({ resource, parent }, before);
+      position = found.position;
+      purgedOf.set(resource, (purgedOf.get(resource) ?? 0) + purged);
+      if (remember && (purged > 0 || position - recorded >= recordEvery)) await record(position);
+      return found.more;
+    }
+
+    /** A deletion counts where its tombstone is still there: it may have been made again since, or purged by another process. */
+    async function due(): Promise<number> {
+      const oldest = clock.now() - keepMs;
+      let count = 0;
+      for await (const entry of storage.log({ after: await readPosition(), resources: [resource] })) {
+        if (entry.time > oldest) break;
+        if (entry.action !== "delete") continue;
+        const { parent, id } = entry;
+        const there = await storage.get({ resource, parent, id });
+        if (there?.kind === "tombstone" && there.revision === entry.revision) count++;
+      }
+      return count;
+    }
 
     /** The lists that lost objects long enough ago, each with the revision below which its tombstones go. */
     async function dueAfter(after: number, end: number) {
@@ -66,6 +97,7 @@ export function createRetention({ storage, clock, tombstones }: RetentionOptions
     }
 
     async function readPosition(): Promise<number> {
+      if (!remember) return 0;
       const entry = await storage.get(key);
       return entry?.kind === "object" ? (JSON.parse(entry.body) as { position: number }).position : 0;
     }
@@ -80,8 +112,14 @@ export function createRetention({ storage, clock, tombstones }: RetentionOptions
   return {
     async step() {
       let more = false;
-      for (const follow of followers) more = (await follow()) || more;
+      for (const { follow } of followers.values()) more = (await follow()) || more;
       return more;
     },
+    async due() {
+      const counts = new Map<string, number>();
+      for (const [resource, follower] of followers) counts.set(resource, await follower.due());
+      return counts;
+    },
+    purged: purgedOf,
   };
 }

@@ -10,6 +10,7 @@ import { helpText } from "./help.ts";
 import { keys } from "./keys.ts";
 import { migrate } from "./migrate.ts";
 import { openapi } from "./openapi.ts";
+import { purge } from "./purge.ts";
 import { dev, start } from "./start.ts";
 import { UsageError } from "./usage-error.ts";
 import { verify } from "./verify.ts";
@@ -30,6 +31,7 @@ const commands: Readonly<Record<string, Command>> = {
   copy,
   backup,
   restore,
+  purge,
   keys,
 };
 

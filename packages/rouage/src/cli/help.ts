@@ -23,6 +23,7 @@ Commands:
   rouage copy STORE STORE       make the second store like the first, of whatever kind both are, and compare them
   rouage backup STORE FOLDER    copy the embedded store while it is used: a folder below FOLDER with a manifest
   rouage restore STORE BACKUP   put such a copy where no store is, beyond all that clients have seen
+  rouage purge STORE            forget tombstones that are old enough, in small steps
   rouage keys init              make a key file: --dir FOLDER --purpose NAME [--kind EdDSA|ES256|secret]
   rouage keys rotate            add a new active key: --dir FOLDER --purpose NAME [--keep SECONDS]
   rouage keys list              show the keys of a folder: --dir FOLDER
@@ -39,7 +40,8 @@ Options:
   --most N                      end when so many violations are found (verify; default 100)
   --json                        write what was found as JSON to standard output (verify)
   --in FILE                     read from a file instead of standard input (load)
-  --dry-run                     only say what would be done (migrate)
+  --dry-run                     only say what would be done (migrate, purge)
+  --older-than DAYS             how old, instead of what the service says (purge)
   --update                      go on with a copy that was interrupted, or bring one up to date (copy)
   --keep N                      how many backups of the service stay in the folder (backup; default: all)
   --ledger FOLDER               erasure ledger, where it is elsewhere than the setting says (restore)
