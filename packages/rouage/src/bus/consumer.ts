@@ -19,7 +19,6 @@ import {
 } from "../storage/storage.ts";
 import type { Logger } from "../telemetry/log.ts";
 import { createLag } from "./lag.ts";
-import { leased } from "./lease.ts";
 
 /** What a handler may use beside the entry. */
 export interface ConsumeContext {
@@ -69,8 +68,7 @@ export interface ConsumerRetry {
 }
 
 /** The parts of a service a consumer runs in. */
-export type ConsumerHost = Pick<ServiceContext, "storage" | "clock" | "log" | "metrics"> &
-  Partial<Pick<ServiceContext, "cache">>;
+export type ConsumerHost = Pick<ServiceContext, "storage" | "clock" | "log" | "metrics">;
 
 /** A consumer as a task of a service. */
 export interface Consumer extends BackgroundTask {
@@ -105,13 +103,8 @@ export function consume(options: ConsumerOptions): Consumer {
       ]);
       const stop = new AbortController();
       const log = host.log.child({ consumer: options.name });
-      const run = createRun({ options, store, host, log, stopping: stop.signal });
-      const { cache } = host;
-      // Where instances share a cache, one of them works and the others stand by.
-      const ended =
-        cache === undefined
-          ? run.work(stop.signal)
-          : leased({ cache, name: `consumer ${options.name}`, signal: stop.signal, idle: run.look }, run.work);
+      const run = createRun({ options, store, host, log, signal: stop.signal });
+      const ended = run();
       return async () => {
         stop.abort();
         await ended;
@@ -133,14 +126,7 @@ interface Run {
   readonly store: Storage;
   readonly host: ConsumerHost;
   readonly log: Logger;
-  readonly stopping: AbortSignal;
-}
-
-interface Work {
-  /** Handles entries until the signal aborts. */
-  work(signal: AbortSignal): Promise<void>;
-  /** Notes how far whoever works has come. */
-  look(): Promise<void>;
+  readonly signal: AbortSignal;
 }
 
 interface Place {
@@ -152,8 +138,7 @@ interface Place {
 const ownLists: ReadonlySet<string> = new Set(Object.values(consumerLists));
 const keptFailures = 10;
 
-function createRun({ options, store, host, log, stopping }: Run): Work {
-  let signal = stopping;
+function createRun({ options, store, host, log, signal }: Run): () => Promise<void> {
   const { name, retry = {}, resources } = options;
   const attempts = retry.attempts ?? 10;
   const initialMs = retry.initialMs ?? 200;
@@ -176,7 +161,7 @@ function createRun({ options, store, host, log, stopping }: Run): Work {
     consumer: name,
   });
   const lag = createLag({
-    ...{ source: options.source, resources, ignored: ownLists, clock: host.clock, signal: stopping },
+    ...{ source: options.source, resources, ignored: ownLists, clock: host.clock, signal },
     position: () => position,
   });
   host.metrics.gauge(
@@ -192,21 +177,7 @@ function createRun({ options, store, host, log, stopping }: Run): Work {
     { consumer: name },
   );
 
-  return {
-    work(term) {
-      signal = term;
-      return handleAll();
-    },
-    async look() {
-      try {
-        position = (await load()).position;
-      } catch (error) {
-        log.warn({ err: error }, "the position of the consumer cannot be read");
-      }
-    },
-  };
-
-  async function handleAll(): Promise<void> {
+  return async () => {
     let failures = 0;
     while (!signal.aborted) {
       try {
@@ -232,7 +203,7 @@ function createRun({ options, store, host, log, stopping }: Run): Work {
       }
       await pause(failures);
     }
-  }
+  };
 
   async function load(): Promise<Place> {
     const entry = await store.get(key);
