@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { manualClock } from "../clock.ts";
+import { ServiceError } from "../errors.ts";
 import { createMetrics } from "../telemetry/registry.ts";
 import { measuredCache } from "./measured.ts";
 import { openCache } from "./open.ts";
@@ -46,11 +47,18 @@ test("hits, misses, failures and evictions are counted", async () => {
   await cache.get("a");
   await cache.get("b");
   for (const key of ["b", "c", "d"]) await cache.set(key, "1", 60);
-  const failing = measuredCache({ ...opened, get: () => Promise.reject(new Error("gone")) }, metrics);
+  const away = () => Promise.reject(new ServiceError("unavailable", { message: "gone" }));
+  const failing = measuredCache({ ...opened, get: away, set: away, increment: away }, metrics);
   await assert.rejects(async () => failing.get("a"), /gone/);
+  await assert.rejects(async () => failing.set("a", "1", 60), /gone/);
+  await assert.rejects(async () => failing.increment("n", 1, 60), /gone/);
   const text = metrics.expose();
   assert.match(text, /cache_reads_total\{outcome="hit"\} 1/);
   assert.match(text, /cache_reads_total\{outcome="miss"\} 1/);
   assert.match(text, /cache_reads_total\{outcome="failed"\} 1/);
+  assert.match(text, /cache_failures_total 3/);
+  await cache.set("text", "text", 60);
+  await assert.rejects(async () => cache.increment("text", 1, 60), TypeError);
+  assert.match(metrics.expose(), /cache_failures_total 3/);
   assert.match(text, /cache_evictions_total 2/);
 });

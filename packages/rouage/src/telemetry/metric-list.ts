@@ -164,6 +164,14 @@ export const metricList: readonly MetricDefinition[] = [
     otlp: "rouage.cache.reads",
   },
   {
+    name: "cache_failures_total",
+    type: "counter",
+    unit: "{call}",
+    labels: [],
+    help: "Calls of the cache, reads included, that failed because it could not be reached",
+    otlp: "rouage.cache.failures",
+  },
+  {
     name: "cache_evictions_total",
     type: "counter",
     unit: "{value}",
