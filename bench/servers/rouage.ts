@@ -1,7 +1,7 @@
 /**
  * A service as one runs it in production: access token checked, access rules, ETag, a log line and metrics for each request, and
- * SQLite in a file. Fills its store, then tells the parent process its port, a token, some ids and how long filling took.
- * `node bench/servers/rouage.ts FOLDER OBJECTS`
+ * SQLite in a file, or the storage that a URL names. Fills its store, then tells the parent process its port, a token, some ids and how long filling took.
+ * `node bench/servers/rouage.ts FOLDER OBJECTS [STORAGE]`
  */
 import { randomUUIDv7 } from "node:crypto";
 import { join } from "node:path";
@@ -19,8 +19,7 @@ import type { ListDefinition, Storage } from "../../packages/rouage/src/storage/
 import { silentLogger } from "../../packages/rouage/src/telemetry/log.ts";
 import { groups, kitten } from "../kitten.ts";
 
-const [folder = "", wanted = "0"] = process.argv.slice(2);
-const url = `sqlite:${join(folder, "kittens.db")}`;
+const [folder = "", wanted = "0", url = `sqlite:${join(folder, "kittens.db")}`] = process.argv.slice(2);
 const creator = "account:bench";
 
 const kittens = resource("kittens", {
