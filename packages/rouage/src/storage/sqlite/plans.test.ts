@@ -4,8 +4,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import type { Filter, Sort } from "../filter.ts";
-import type { ListQuery } from "../storage.ts";
+import type { ListQuery, LogQuery } from "../storage.ts";
 import { type Database, openDatabase } from "./database.ts";
+import { logSql } from "./log.ts";
 import { migrate } from "./migrations.ts";
 import { reachableSql } from "./permission-reader.ts";
 import { listSql } from "./queries.ts";
@@ -55,6 +56,20 @@ describe("SQLite's plans", () => {
     value,
   });
   const newest: Sort = { field: "last_modified", direction: "descending" };
+
+  test("the log of resources is read in its order without sorting, that of one object through its index", () => {
+    const planOf = (query: LogQuery): string => {
+      const { text, values } = logSql(query);
+      const rows = database.connection.prepare(`EXPLAIN QUERY PLAN ${text}`).all(0, 5_000, ...values);
+      return rows.map(({ detail }) => String(detail)).join("\n");
+    };
+    for (const reverse of [false, true]) {
+      const ofResources = planOf({ resources: ["things", "people"], reverse });
+      assert.match(ofResources, /SEARCH log USING INTEGER PRIMARY KEY/);
+      assert.doesNotMatch(ofResources, /TEMP B-TREE FOR ORDER BY/);
+    }
+    assert.match(planOf({ resources: ["things"], parent: "", id: "a" }), /USING INDEX log_object/);
+  });
 
   for (const field of ["n", "a.b", 'it\'s "odd"', "email"]) {
     test(`equality of ${field} is searched for in its index, newest first without sorting`, () => {
