@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { gunzipSync } from "node:zlib";
+import { anyStorage } from "../../../scripts/test-stores.ts";
 import { withKinto } from "./support/running.ts";
 
 async function withBuild(run: (folder: string) => Promise<void>): Promise<void> {
@@ -22,7 +23,7 @@ async function withBuild(run: (folder: string) => Promise<void>): Promise<void> 
 
 test("another build of the page is served from its folder, and nothing from beside it", () =>
   withBuild((folder) =>
-    withKinto("memory", { includes: "kinto.plugins.admin", admin_assets_path: folder }, async ({ kinto, ask }) => {
+    withKinto(anyStorage, { includes: "kinto.plugins.admin", admin_assets_path: folder }, async ({ kinto, ask }) => {
       const get = (path: string, headers: Readonly<Record<string, string>> = {}, method = "GET") =>
         kinto.fetch(new Request(`http://kinto.test${path}`, { method, headers, redirect: "manual" }));
       const redirect = await get("/v1/admin");
@@ -55,7 +56,7 @@ test("another build of the page is served from its folder, and nothing from besi
 test("where the page is not built it says how, and a build that comes later is found", () =>
   withBuild((folder) =>
     withKinto(
-      "memory",
+      anyStorage,
       { includes: "kinto.plugins.admin", admin_assets_path: join(folder, "later") },
       async ({ kinto }) => {
         const get = () => kinto.fetch(new Request("http://kinto.test/v1/admin/"));
@@ -70,7 +71,7 @@ test("where the page is not built it says how, and a build that comes later is f
   ));
 
 test("the version that hello names is the one installed", () =>
-  withKinto("memory", { includes: "kinto.plugins.admin" }, async ({ ask }) => {
+  withKinto(anyStorage, { includes: "kinto.plugins.admin" }, async ({ ask }) => {
     const { devDependencies } = JSON.parse(await readFile(new URL("../package.json", import.meta.url), "utf8"));
     const { admin } = (await ask("GET", "/")).body.capabilities;
     assert.equal(admin.version, devDependencies["kinto-admin"]);
@@ -80,7 +81,7 @@ test("the version that hello names is the one installed", () =>
 test("the policy of the page lets scripts come from this server alone, and images from where attachments are", () =>
   withBuild((folder) =>
     withKinto(
-      "memory",
+      anyStorage,
       {
         includes: "kinto.plugins.admin kinto_attachment",
         admin_assets_path: folder,

@@ -9,6 +9,7 @@ import { test } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
 import { manualClock, silentLogger, systemClock } from "rouage";
 import { openStorage, type Storage } from "rouage/storage";
+import { durableStorage, testStore } from "../../../scripts/test-stores.ts";
 import { startKinto } from "../src/app.ts";
 import { startProcess } from "./support/process.ts";
 import { asking, authorizationOf, basicSettings } from "./support/running.ts";
@@ -23,7 +24,8 @@ interface Place {
 
 async function inPlace(run: (place: Place) => Promise<void>): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), "kinto-crash-"));
-  const url = `sqlite:${join(folder, "kinto.db")}`;
+  await using store = await testStore(durableStorage, join(folder, "kinto.db"));
+  const { url } = store;
   const settings = {
     ...basicSettings,
     includes: "kinto_attachment",

@@ -7,8 +7,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
+import { durableStorage, type StorageKind, testStorages } from "../../../scripts/test-stores.ts";
 import { clientOf } from "./support/kinto-http.ts";
-import { type Answer, authorizationOf, type Running, storages, withKinto } from "./support/running.ts";
+import { type Answer, authorizationOf, type Running, withKinto } from "./support/running.ts";
 
 interface Site extends Running {
   readonly folder: string;
@@ -36,7 +37,7 @@ const record = "/buckets/b/collections/c/records/r";
 async function withSite(
   settings: Readonly<Record<string, unknown>>,
   run: (site: Site) => Promise<void>,
-  on: readonly (typeof storages)[number][] = ["sqlite"],
+  on: readonly StorageKind[] = [durableStorage],
 ): Promise<void> {
   for (const storage of on) {
     const folder = await mkdtemp(join(tmpdir(), "kinto-files-"));
@@ -151,7 +152,7 @@ test("a file is attached to a record, which is created for it, replaced, read an
       assert.equal((await ask("DELETE", `${record}x/attachment`, { as: "alice" })).status, 404);
       assert.equal((await ask("DELETE", `${record}/attachment`, { as: "eve" })).status, 403);
     },
-    storages,
+    testStorages,
   ));
 
 const forms: readonly (readonly [string, () => FormData, number, number, RegExp])[] = [

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { manualClock, silentLogger, systemClock } from "rouage";
 import { openStorage } from "rouage/storage";
+import { anyStorage, testStore } from "../../../scripts/test-stores.ts";
 import { kintoTest, type Running, withKinto } from "./support/running.ts";
 
 const settings = {
@@ -161,12 +162,12 @@ kintoTest(
   async (running) => {
     await filled(running);
     assert.equal((await running.ask("GET", `${list}?_since=1`)).body.data.length, 3);
-    await withKinto("memory", { ...settings, http_host: "" }, async ({ ask }) => {
+    await withKinto(anyStorage, { ...settings, http_host: "" }, async ({ ask }) => {
       const { status, headers } = await ask("GET", `${list}?_since=1`);
       assert.deepEqual([status, headers.get("location")], [307, `http://kinto.test/v1${list}`]);
     });
   },
-  ["memory"],
+  [anyStorage],
 );
 
 kintoTest(
@@ -286,7 +287,7 @@ kintoTest(
     assert.equal(await age(`${changeset("main", "a")}?_expected="1"`, as), "no-cache, no-store");
     assert.equal(await age(`${changeset("blog", "other")}?_expected="1"`), "no-cache, no-store");
   },
-  ["memory"],
+  [anyStorage],
 );
 
 kintoTest(
@@ -294,9 +295,10 @@ kintoTest(
   settings,
   async () => {
     const clock = manualClock(systemClock.now());
-    const storage = await openStorage("memory:", { clock });
+    await using store = await testStore(anyStorage, "");
+    await using storage = await openStorage(store.url, { clock, name: "kinto" });
     await withKinto(
-      "memory",
+      anyStorage,
       { ...settings, "changes.broadcast_debounce_seconds": 60 },
       async (running) => {
         const { ask } = running;
@@ -317,14 +319,14 @@ kintoTest(
       { clock, storage, log: silentLogger },
     );
   },
-  ["memory"],
+  [anyStorage],
 );
 
 kintoTest("a server that only reads shows what is there", settings, async (running) => {
   await filled(running, ["main/a"]);
   await running.ask("PUT", "/buckets/main/collections/empty", { as, body: {} });
   await withKinto(
-    "memory",
+    anyStorage,
     { ...settings, readonly: true },
     async ({ ask }) => {
       const { data } = (await ask("GET", list)).body;

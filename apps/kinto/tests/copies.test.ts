@@ -5,13 +5,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { clientOf } from "./support/kinto-http.ts";
-import { runProcess, startProcess } from "./support/process.ts";
+import { runProcess, startProcess, storeFor } from "./support/process.ts";
 
 const ini = `
 [server:main]
 port = 0
 [app:main]
-kinto.storage_url = sqlite:%(here)s/kinto.db
+STORE
 kinto.userid_hmac_secret = aea10d8733
 kinto.includes = kinto.plugins.history
 `;
@@ -19,7 +19,11 @@ kinto.includes = kinto.plugins.history
 async function inFolders(count: number, work: (...folders: readonly string[]) => Promise<void>): Promise<void> {
   const folders = await Promise.all(Array.from({ length: count }, () => mkdtemp(join(tmpdir(), "kinto-copies-"))));
   try {
-    for (const folder of folders) await writeFile(join(folder, "kinto.ini"), ini);
+    await using stores = new AsyncDisposableStack();
+    for (const folder of folders) {
+      const { line } = stores.use(await storeFor(folder));
+      await writeFile(join(folder, "kinto.ini"), ini.replace("STORE", line));
+    }
     await work(...folders);
   } finally {
     for (const folder of folders) await rm(folder, { recursive: true, force: true });
@@ -115,5 +119,6 @@ test("what is called wrongly is told", () =>
       const { code: actual, errors } = await runProcess(args, { folder });
       assert.equal(actual, code, errors);
       assert.match(errors, message);
+      assert.doesNotMatch(errors, /\n\s+at /, "no stack");
     }
   }));

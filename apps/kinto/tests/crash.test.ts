@@ -5,7 +5,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import { type Started, startProcess } from "./support/process.ts";
+import { type Started, startProcess, storeFor } from "./support/process.ts";
 import { authorizationOf } from "./support/running.ts";
 
 const ini = `
@@ -17,7 +17,7 @@ port = 0
 kinto.includes = kinto.plugins.history
     kinto.plugins.quotas
     kinto.plugins.accounts
-kinto.storage_url = sqlite:%(here)s/kinto.db
+STORE
 kinto.userid_hmac_secret = aea10d8733
 kinto.account_create_principals = system.Everyone
 kinto.experimental_permissions_endpoint = true
@@ -28,9 +28,10 @@ const records = "/buckets/b/collections/c/records";
 
 async function inFolder(run: (start: () => Promise<Started>) => Promise<void>): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), "kinto-crash-"));
+  const store = await storeFor(folder);
   const all: Started[] = [];
   try {
-    await writeFile(join(folder, "kinto.ini"), ini);
+    await writeFile(join(folder, "kinto.ini"), ini.replace("STORE", store.line));
     await run(async () => {
       const started = await startProcess(["kinto.ini"], { folder });
       all.push(started);
@@ -38,6 +39,7 @@ async function inFolder(run: (start: () => Promise<Started>) => Promise<void>): 
     });
   } finally {
     await Promise.all(all.map((one) => one.end()));
+    await store[Symbol.asyncDispose]();
     await rm(folder, { recursive: true, force: true });
   }
 }

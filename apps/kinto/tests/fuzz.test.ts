@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
+import { testStorages } from "../../../scripts/test-stores.ts";
 import { authorizationOf, withKinto } from "./support/running.ts";
 
 const settings = {
@@ -207,7 +208,7 @@ const request = fc
   .record({ place, query, body, headers })
   .map(({ place: [method, path], ...others }) => ({ method, path, ...others }));
 
-for (const storage of ["memory", "sqlite"] as const)
+for (const storage of testStorages)
   test(`no request, alone or in a batch, makes Kinto fail (${storage})`, () =>
     withKinto(storage, settings, async ({ kinto }) => {
       const send = async (method: string, url: string, text: string | undefined, sent: Record<string, string>) => {

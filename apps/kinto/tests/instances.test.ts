@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { silentLogger } from "rouage";
 import { startTestServer, withoutRedis } from "../../../packages/rouage/src/cache/redis/test-server.ts";
+import { durableStorage, testStore } from "../../../scripts/test-stores.ts";
 import { startKinto } from "../src/app.ts";
 import { type Ask, asking } from "./support/running.ts";
 
@@ -26,7 +27,8 @@ async function withTwo(
 ): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), "kinto-"));
   try {
-    const overrides = { ...settings, ...further, storage_url: `sqlite:${join(folder, "kinto.db")}` };
+    await using store = await testStore(durableStorage, join(folder, "kinto.db"));
+    const overrides = { ...settings, ...further, storage_url: store.url };
     await using one = await startKinto({ overrides }, { log: silentLogger });
     await using two = await startKinto({ overrides }, { log: silentLogger });
     await run(asking(one), asking(two));

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { type TestContext, test } from "node:test";
+import { anyStorage } from "../../../scripts/test-stores.ts";
 import { withKinto } from "./support/running.ts";
 
 /** As little of a provider as Kinto asks: discovery, and whose the token `good` is. */
@@ -43,7 +44,7 @@ const settingsFor = (issuer: string) => ({
 });
 
 test("tokens of the provider are identities, beside those of basicauth, and hello shows the profile", async (t) => {
-  await withKinto("memory", settingsFor(await provider(t)), async ({ ask }) => {
+  await withKinto(anyStorage, settingsFor(await provider(t)), async ({ ask }) => {
     const headers = { authorization: "Bearer good" };
     const { user, capabilities } = (await ask("GET", "/", { headers })).body;
     assert.equal(user.id, "google:bob@id.example");
@@ -58,7 +59,7 @@ test("tokens of the provider are identities, beside those of basicauth, and hell
 
 test("the login goes to the provider, for pages that are named only", async (t) => {
   const issuer = await provider(t);
-  await withKinto("memory", settingsFor(issuer), async ({ kinto }) => {
+  await withKinto(anyStorage, settingsFor(issuer), async ({ kinto }) => {
     const login = (callback: string) =>
       kinto.fetch(
         new Request(
@@ -76,7 +77,7 @@ test("the login goes to the provider, for pages that are named only", async (t) 
 });
 
 test("included without a policy it adds nothing", async () => {
-  await withKinto("memory", { includes: "kinto.plugins.openid" }, async ({ ask }) => {
+  await withKinto(anyStorage, { includes: "kinto.plugins.openid" }, async ({ ask }) => {
     assert.equal((await ask("GET", "/")).body.capabilities.openid, undefined);
     assert.equal((await ask("GET", "/openid/google/login")).status, 404);
   });

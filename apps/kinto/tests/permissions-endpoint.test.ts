@@ -1,6 +1,7 @@
 /** `/permissions`: everything that the caller was given, exactly. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { anyStorage, testStorages } from "../../../scripts/test-stores.ts";
 import { kintoTest, withKinto } from "./support/running.ts";
 
 const settings = { experimental_permissions_endpoint: true };
@@ -102,7 +103,7 @@ kintoTest(
 
 test("what settings grant is there for every bucket, collection and group, once, and not for records", () =>
   withKinto(
-    "memory",
+    anyStorage,
     {
       ...settings,
       collection_read_principals: "system.Authenticated",
@@ -134,7 +135,7 @@ kintoTest("without the setting there is no such list", {}, async ({ ask }) => {
   assert.equal("permissions_endpoint" in (await ask("GET", "/")).body.capabilities, false);
 });
 
-for (const storage of ["memory", "sqlite"] as const)
+for (const storage of testStorages)
   test(`stays fast with 20,000 records and 5,000 groups (${storage})`, () =>
     withKinto(storage, { ...settings, paginate_by: 100 }, async ({ ask, kinto }) => {
       const me = (await ask("GET", "/", { as: "bob" })).body.user.id;

@@ -1,6 +1,7 @@
 /** Who may do what, at the application's door: every permission that any object of the tree can give, to every kind of principal, against every request. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import { testStorages } from "../../../scripts/test-stores.ts";
 import { type Answer, type Ask, type AskOptions, withKinto } from "./support/running.ts";
 
 /** What gives a permission in a case: `bucket:collection:create` is the permission `collection:create` on the bucket. */
@@ -128,7 +129,7 @@ const lists: readonly {
   },
 ];
 
-for (const storage of ["memory", "sqlite"] as const)
+for (const storage of testStorages)
   describe(`permissions on ${storage}`, () => {
     for (const grant of grants)
       for (const principal of storage === "memory" ? principals : (["user"] as const))

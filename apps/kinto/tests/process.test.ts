@@ -7,12 +7,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { clientOf } from "./support/kinto-http.ts";
-import { runProcess, startProcess, toolkitCli } from "./support/process.ts";
+import { runProcess, startProcess, storeFor, toolkitCli } from "./support/process.ts";
 
-async function inFolder(run: (folder: string) => Promise<void>): Promise<void> {
+async function inFolder(run: (folder: string, ini: string) => Promise<void>): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), "kinto-process-"));
   try {
-    await run(folder);
+    await using store = await storeFor(folder);
+    await run(folder, usual.replace("STORE", store.line));
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
@@ -33,7 +34,7 @@ async function freed(port: number): Promise<number> {
   }
 }
 
-const ini = `
+const usual = `
 [server:main]
 use = egg:waitress#main
 host = 127.0.0.1
@@ -43,7 +44,7 @@ port = 0
 use = egg:kinto
 kinto.includes = kinto.plugins.accounts
     kinto.plugins.default_bucket
-kinto.storage_url = sqlite:%(here)s/kinto.db
+STORE
 kinto.permission_backend = kinto.core.permission.memory
 kinto.userid_hmac_secret = aea10d8733
 kinto.account_create_principals = system.Everyone
@@ -55,7 +56,7 @@ keys = root
 `;
 
 test("starts from an existing file, answers within two seconds, and frees its port within 300 ms of SIGTERM", () =>
-  inFolder(async (folder) => {
+  inFolder(async (folder, ini) => {
     await writeFile(join(folder, "kinto.ini"), ini);
     const started = await startProcess(["kinto.ini"], { folder });
     try {
@@ -123,7 +124,7 @@ test("starts without a file: a store in data-kinto with a secret of its own, acc
   }));
 
 test("trap: the environment overrides the file, and flags override both", () =>
-  inFolder(async (folder) => {
+  inFolder(async (folder, ini) => {
     await writeFile(join(folder, "kinto.ini"), ini.replace("port = 0", "port = 1"));
     const environment = {
       KINTO_INI: join(folder, "kinto.ini"),
@@ -144,7 +145,7 @@ test("trap: the environment overrides the file, and flags override both", () =>
   }));
 
 test("create-user makes an account beside the service, and gives it another password", () =>
-  inFolder(async (folder) => {
+  inFolder(async (folder, ini) => {
     await writeFile(join(folder, "kinto.ini"), ini);
     const made = await runProcess(["create-user", "kinto.ini", "-u", "admin", "-p", "correct horse"], { folder });
     assert.deepEqual(made, { code: 0, output: "account admin created\n", errors: "" });

@@ -5,7 +5,8 @@ import { createServer, type IncomingHttpHeaders } from "node:http";
 import type { AddressInfo } from "node:net";
 import { test } from "node:test";
 import { createParser } from "eventsource-parser";
-import { type Ask, authorizationOf, kintoTest, storages, withKinto } from "./support/running.ts";
+import { testStorages } from "../../../scripts/test-stores.ts";
+import { type Ask, authorizationOf, kintoTest, withKinto } from "./support/running.ts";
 
 const as = "alice";
 const records = "/buckets/b/collections/c/records";
@@ -170,7 +171,7 @@ kintoTest("QUERY says what a URL cannot: or and not", {}, async ({ ask }) => {
   assert.equal((await ask("QUERY", records, { as: "bob", body })).status, 403);
 });
 
-for (const storage of storages)
+for (const storage of testStorages)
   test(`a list's changes are a stream, resumed by the revision seen last (${storage})`, () =>
     withKinto(storage, {}, async ({ ask, remote }) => {
       await collection(ask);
@@ -236,7 +237,7 @@ async function follow(url: string, as: string | undefined, headers: Record<strin
   return events;
 }
 
-for (const storage of storages)
+for (const storage of testStorages)
   test(`webhooks are signed and sent again until they are taken (${storage})`, async () => {
     const key = Buffer.alloc(32, 5);
     const received: { readonly headers: IncomingHttpHeaders; readonly body: string }[] = [];
@@ -311,7 +312,7 @@ kintoTest("permissions are shown to whoever may write by what is above, who may 
   assert.equal((await ask("GET", `${records}/a?explain=write`, { as: "eve" })).status, 403);
 });
 
-for (const storage of storages)
+for (const storage of testStorages)
   test(`a read-only instance answers lists that nobody has read with a revision that stays (${storage})`, () =>
     withKinto(
       storage,

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { isDeepStrictEqual } from "node:util";
 import fc from "fast-check";
+import { durableStorage } from "../../../scripts/test-stores.ts";
 import { type Ask, withKinto } from "./support/running.ts";
 
 const as = "alice";
@@ -72,9 +73,9 @@ const query = fc.record({
 
 test("any query gives the same on each storage, to the byte, and what the protocol says", () =>
   withKinto("memory", {}, ({ ask: memory }) =>
-    withKinto("sqlite", {}, async ({ ask: sqlite }) => {
+    withKinto(durableStorage, {}, async ({ ask: durable }) => {
       const all = await fill(memory);
-      assert.deepEqual(await fill(sqlite), all);
+      assert.deepEqual(await fill(durable), all);
       await fc.assert(
         fc.asyncProperty(query, async ({ conditions, sort, limit, since }) => {
           const parameters = conditions.map(
@@ -86,9 +87,9 @@ test("any query gives the same on each storage, to the byte, and what the protoc
           if (since !== undefined) parameters.push(`_since=${since}`);
           const url = `${records}?${parameters.join("&")}`;
 
-          const [one, other] = await Promise.all([memory("GET", url, { as }), sqlite("GET", url, { as })]);
+          const [one, other] = await Promise.all([memory("GET", url, { as }), durable("GET", url, { as })]);
           assert.deepEqual([other.status, other.body], [one.status, one.body], url);
-          const heads = await Promise.all([memory("HEAD", url, { as }), sqlite("HEAD", url, { as })]);
+          const heads = await Promise.all([memory("HEAD", url, { as }), durable("HEAD", url, { as })]);
 
           const tests = conditions.map(([operator, field, value]) => naive(operator, field, value));
           if (tests.includes(undefined)) {

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import fc from "fast-check";
 import type { Service } from "rouage";
+import { anyStorage, durableStorage, testStore } from "../../../scripts/test-stores.ts";
 import { startKinto } from "../src/app.ts";
 import { bucketCounters, collectionCounters, readCounters } from "../src/plugins/quotas/quota-counters.ts";
 import { rebuildQuotas } from "../src/plugins/quotas/rebuild-quotas.ts";
@@ -105,7 +106,8 @@ test("counters are always those of a count anew", async () => {
   });
   await fc.assert(
     fc.asyncProperty(fc.array(step, { maxLength: 25 }), async (steps) => {
-      await using kinto = await startKinto({ overrides: { ...basicSettings, storage_url: "memory:", includes } });
+      await using store = await testStore(anyStorage, "");
+      await using kinto = await startKinto({ overrides: { ...basicSettings, storage_url: store.url, includes } });
       const ask = asking(kinto);
       await library(ask);
       for (const { method, path, text } of steps) {
@@ -128,7 +130,8 @@ test("counters are always those of a count anew", async () => {
 test("quotas can be switched on later: rebuild-quotas counts what there is", async (t) => {
   const folder = await mkdtemp(join(tmpdir(), "quotas-"));
   t.after(() => rm(folder, { recursive: true }));
-  const settings = { ...basicSettings, storage_url: `sqlite:${folder}/kinto.db` };
+  await using store = await testStore(durableStorage, join(folder, "kinto.db"));
+  const settings = { ...basicSettings, storage_url: store.url };
   {
     await using kinto = await startKinto({ overrides: settings });
     const ask = asking(kinto);

@@ -1,5 +1,6 @@
 /** JSON schemas of buckets and collections, draft 7 and 2020-12, and what hostile ones may do. */
 import assert from "node:assert/strict";
+import { anyStorage } from "../../../scripts/test-stores.ts";
 import { type Ask, kintoTest } from "./support/running.ts";
 
 const settings = { includes: "", experimental_collection_schema_validation: true };
@@ -135,7 +136,7 @@ kintoTest(
     await ask("PATCH", "/buckets/b/collections/c", { as, body: { data: { schema: article } } });
     assert.equal((await ask("PUT", `${records}/c`, { as, body: { data: { title: "t" } } })).status, 201);
   },
-  ["memory"],
+  [anyStorage],
 );
 
 kintoTest(
@@ -146,5 +147,5 @@ kintoTest(
     assert.equal((await ask("PUT", `${records}/a`, { as, body: { data: {} } })).status, 201);
     assert.equal(kinto.capabilities.schema, undefined);
   },
-  ["memory"],
+  [anyStorage],
 );

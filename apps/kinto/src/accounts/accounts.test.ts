@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { manualClock } from "rouage";
+import { anyStorage } from "../../../../scripts/test-stores.ts";
 import { kintoTest, withKinto } from "../../tests/support/running.ts";
 
 const settings = {
@@ -138,7 +139,7 @@ kintoTest(
 test("guessing passwords is slowed down, known account or not", async () => {
   const clock = manualClock();
   await withKinto(
-    "memory",
+    anyStorage,
     settings,
     async ({ ask }) => {
       await ask("PUT", "/accounts/bob", { body: { data: { password } } });

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { test } from "node:test";
+import { anyStorage, testStorages } from "../../../../scripts/test-stores.ts";
 import { authorizationOf, type Running, withKinto } from "../../tests/support/running.ts";
 import { importKinto } from "./import-kinto.ts";
 import { RemoteError, type RemoteOptions, remoteKinto } from "./remote-kinto.ts";
@@ -67,8 +68,8 @@ async function seen({ ask }: Pick<Running, "ask">): Promise<readonly unknown[]> 
 }
 
 async function both(work: (from: Running, to: Running) => Promise<void>, source: object = {}): Promise<void> {
-  for (const storage of ["memory", "sqlite"] as const)
-    await withKinto("memory", { ...settings, ...source }, (from) =>
+  for (const storage of testStorages)
+    await withKinto(anyStorage, { ...settings, ...source }, (from) =>
       withKinto(storage, settings, (to) => work(from, to)),
     );
 }
@@ -169,7 +170,7 @@ test("it waits for as long as the server asks, by Backoff and by Retry-After, an
     async (url) => {
       const waits: number[] = [];
       const wait = async (milliseconds: number) => void waits.push(milliseconds);
-      await withKinto("memory", settings, async ({ kinto }) => {
+      await withKinto(anyStorage, settings, async ({ kinto }) => {
         const signal = AbortSignal.timeout(30_000);
         const report = await importKinto({ remote: remoteKinto({ url, signal, wait }), kinto, signal });
         assert.equal(report.counts.new, 0);
@@ -188,7 +189,7 @@ test("credentials go to no other server, whatever Next-Page says; a page that co
       return [200, { "next-page": "https://elsewhere.test/prefix/v1/buckets?_token=1" }, '{"data":[]}'];
     },
     async (url) => {
-      await withKinto("memory", settings, async ({ kinto }) => {
+      await withKinto(anyStorage, settings, async ({ kinto }) => {
         const signal = AbortSignal.timeout(30_000);
         await assert.rejects(importKinto({ remote: remoteKinto({ url, signal }), kinto, signal }), /read before/);
       });
@@ -208,7 +209,7 @@ test("what is no Kinto is told, whatever it answers", async () => {
     await serving(
       (path) => [200, { etag: '"x"' }, path === "/v1/" ? "{}" : body],
       async (url) => {
-        await withKinto("memory", settings, async ({ kinto }) => {
+        await withKinto(anyStorage, settings, async ({ kinto }) => {
           const signal = AbortSignal.timeout(30_000);
           const done = importKinto({ remote: remoteKinto({ url, signal }), kinto, signal });
           if (expected !== "")
@@ -244,7 +245,7 @@ test("bcrypt hashes of accounts are taken as they are", async () => {
       return [200, { etag: '"1"' }, '{"data":[]}'];
     },
     async (url) => {
-      await withKinto("memory", settings, async ({ kinto }) => {
+      await withKinto(anyStorage, settings, async ({ kinto }) => {
         const signal = AbortSignal.timeout(30_000);
         const report = await importKinto({ remote: remoteKinto({ url, signal }), kinto, signal });
         assert.match(report.problems.join(), /1 without a hash/);

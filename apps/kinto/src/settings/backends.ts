@@ -24,14 +24,28 @@ function storageOf(reader: SettingsReader): string {
   const backend = reader.text("storage_backend");
   permissionBackend(reader);
   if (url !== undefined && isOurs(url)) return url;
+  if (url !== undefined && isDatabase(url)) return databaseOf(reader, url, backend);
   if (backend !== undefined && /(^|\.)memory$/.test(backend)) return "memory:";
   if (url === undefined && backend === undefined) return defaultStorage;
   const asked = backend ?? schemeOf(url ?? "");
   reader.problem(
     backend === undefined ? "storage_url" : "storage_backend",
-    `${asked} is not available here; set storage_url to sqlite:PATH (a file that survives) or memory: (nothing survives), for example KINTO_STORAGE_URL=${defaultStorage}`,
+    `${asked} is not available here; set storage_url to sqlite:PATH (a file that survives), postgres://USER:PASSWORD@HOST/DATABASE (a schema of its own in a database) or memory: (nothing survives), for example KINTO_STORAGE_URL=${defaultStorage}`,
   );
   return defaultStorage;
+}
+
+/**
+ * A database of Kinto has the same URL, and tables that we neither read nor write. Who has named Kinto's backend beside it may expect to find them here,
+ * and would find an empty server: only a schema in the URL, which Kinto's would not understand, says that ours is meant.
+ */
+function databaseOf(reader: SettingsReader, url: string, backend: string | undefined): string {
+  if (backend !== undefined && !/[?&]schema=[^&]/.test(url))
+    reader.problem(
+      "storage_backend",
+      `${backend} has its own tables, which are neither read nor written here; take storage_backend out for a store beside them, in the schema "kinto" of the database, or name a schema in storage_url (?schema=NAME). It is empty at first: see docs/migrate-from-kinto.md`,
+    );
+  return url;
 }
 
 function permissionBackend(reader: SettingsReader): void {
@@ -70,6 +84,10 @@ function prefixed(url: string, prefix: string | undefined): string {
 
 function isOurs(url: string): boolean {
   return /^(sqlite:.|memory:$)/.test(url);
+}
+
+function isDatabase(url: string): boolean {
+  return /^postgres(ql)?:\/\/./.test(url);
 }
 
 /** Of a URL that may hold a password. */

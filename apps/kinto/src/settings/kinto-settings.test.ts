@@ -116,19 +116,15 @@ test("an include that is not known is warned of and left out", async () => {
 });
 
 for (const [setting, named] of [
-  [
-    "kinto.storage_backend = kinto.core.storage.postgresql\nkinto.storage_url = postgresql://user:hidden@db/kinto",
-    "kinto.core.storage.postgresql",
-  ],
   ["kinto.storage_backend = kinto_redis.storage\nkinto.storage_url = redis://:hidden@cache", "kinto_redis.storage"],
-  ["kinto.storage_url = postgres://user:hidden@db/kinto", "postgres"],
+  ["kinto.storage_url = postgresql+psycopg2://user:hidden@db/kinto", "postgresql+psycopg2"],
 ] as const)
   test(`storage in ${named} is refused, saying what to set instead`, async () => {
     const own = usual.replace(/kinto\.storage_.*\n/g, "");
     const message = await problemsOf(`${own}${setting}\n`);
     assert.match(
       message,
-      new RegExp(`${named.replaceAll(".", "\\.")} is not available here; set storage_url to sqlite:PATH`),
+      new RegExp(`${named.replaceAll(/[.+]/g, "\\$&")} is not available here; set storage_url to sqlite:PATH`),
     );
     assert.doesNotMatch(message, /hidden/);
     assert.deepEqual(
@@ -137,6 +133,39 @@ for (const [setting, named] of [
       "another URL in the environment is enough",
     );
   });
+
+test("a database of Kinto's own PostgreSQL backend is not taken for ours, unless a schema says that ours is meant", async () => {
+  const own = usual.replace(/kinto\.storage_.*\n/g, "");
+  const backend = "kinto.storage_backend = kinto.core.storage.postgresql\n";
+  const message = await problemsOf(`${own}${backend}kinto.storage_url = postgresql://user:hidden@db/kinto\n`);
+  assert.match(message, /storage_backend \(file .*\): kinto\.core\.storage\.postgresql has its own tables/);
+  assert.doesNotMatch(message, /hidden/);
+  const storageOf = (text: string) => {
+    const entries = new Map(text.split("\n").map((line) => line.split(/ = (.*)/, 2) as [string, string]));
+    const reader = settingsReader({ entries });
+    const { storage } = readBackends(reader);
+    reader.assertUsable();
+    return storage;
+  };
+  const ours = "postgresql://user:hidden@db/kinto?schema=rouage";
+  assert.equal(storageOf(`${backend}kinto.storage_url = ${ours}`), ours);
+  assert.equal(storageOf("kinto.storage_url = postgres://db/kinto"), "postgres://db/kinto");
+});
+
+test("without a file and beside a database, the secret has to be given: others on it need the same", () => {
+  const load = (environment: Record<string, string>) => () => loadSettings(undefined, environment);
+  const problem = /userid_hmac_secret \(nowhere\): is required beside a database/;
+  assert.throws(load({ KINTO_STORAGE_URL: "postgres://user:hidden@db/kinto" }), (error: Error) => {
+    assert.match(error.message, problem);
+    assert.doesNotMatch(error.message, /hidden/);
+    return true;
+  });
+  const folder = mkdtempSync(join(tmpdir(), "kinto-url-"));
+  writeFileSync(join(folder, "url"), "postgres://user:hidden@db/kinto\n");
+  assert.throws(load({ KINTO_STORAGE_URL_FILE: join(folder, "url") }), problem);
+  rmSync(folder, { recursive: true });
+  load({ KINTO_STORAGE_URL: "postgres://db/kinto", KINTO_USERID_HMAC_SECRET: "s" })();
+});
 
 test("caches and permissions elsewhere are warned of: the one is in memory, the others are in the storage", async () => {
   const warnings = await warningsOf(

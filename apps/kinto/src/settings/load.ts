@@ -29,13 +29,32 @@ function secretOf(
 ): { readonly userid_hmac_secret?: string } {
   if (environment.KINTO_USERID_HMAC_SECRET !== undefined || environment.KINTO_USERID_HMAC_SECRET_FILE !== undefined)
     return {};
-  const store = String(overrides.storage_url ?? environment.KINTO_STORAGE_URL ?? defaultStorage);
-  const keeps = store.startsWith("sqlite:");
-  return {
-    userid_hmac_secret: keeps
-      ? ownSecret(`${store.slice("sqlite:".length).replace(/^\/\//, "")}.secret`)
-      : randomSecret(),
-  };
+  const store = String(
+    overrides.storage_url ?? environment.KINTO_STORAGE_URL ?? storageOfFile(environment) ?? defaultStorage,
+  );
+  if (store.startsWith("sqlite:"))
+    return { userid_hmac_secret: ownSecret(`${store.slice("sqlite:".length).replace(/^\/\//, "")}.secret`) };
+  if (store === "memory:") return { userid_hmac_secret: randomSecret() };
+  // Whoever else is on the database has to have the same: nobody but the operator can give it to all of them.
+  throw new SettingsError([
+    {
+      key: "userid_hmac_secret",
+      source: "nowhere",
+      problem:
+        "is required beside a database, the same for all that use it: set KINTO_USERID_HMAC_SECRET to a long random text, and keep it",
+    },
+  ]);
+}
+
+/** A mounted secret; whether it can be read is judged with all other settings. */
+function storageOfFile({
+  KINTO_STORAGE_URL_FILE: file,
+}: Readonly<Record<string, string | undefined>>): string | undefined {
+  try {
+    return file === undefined ? undefined : readFileSync(file, "utf8").trim();
+  } catch {
+    return "memory:";
+  }
 }
 
 function entriesOf(path: string, origin: string): ReadonlyMap<string, string> {

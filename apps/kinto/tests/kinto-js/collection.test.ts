@@ -4,6 +4,7 @@ import { randomUUID } from "node:crypto";
 import { createRequire } from "node:module";
 import { after, before, mock } from "node:test";
 import kinto from "kinto";
+import { anyStorage } from "../../../../scripts/test-stores.ts";
 import { deviceOf, type Item, syncStrategy } from "../support/kinto-js.ts";
 import { kintoTest, type Running } from "../support/running.ts";
 
@@ -38,7 +39,7 @@ kintoTest(
     await items.sync({});
     assert.deepEqual(await stored(running), ["a", "b"]);
   },
-  ["memory"],
+  [anyStorage],
 );
 
 kintoTest(
@@ -66,7 +67,7 @@ kintoTest(
     await assert.rejects(items.update({ title: "x" } as never), /missing id/);
     await assert.rejects(items.upsert({ title: "x" } as never), /missing id/);
   },
-  ["memory"],
+  [anyStorage],
 );
 
 kintoTest(
@@ -111,7 +112,7 @@ kintoTest(
     await again.sync({});
     assert.deepEqual(await stored(running), []);
   },
-  ["memory"],
+  [anyStorage],
 );
 
 kintoTest(
@@ -158,7 +159,7 @@ kintoTest(
     await items.sync({});
     assert.deepEqual(await stored(running), ["c"]);
   },
-  ["memory"],
+  [anyStorage],
 );
 
 kintoTest(
@@ -182,7 +183,7 @@ kintoTest(
     await items.sync({ strategy: syncStrategy.CLIENT_WINS });
     assert.deepEqual(await stored(running), ["b", "c", "mine"]);
   },
-  ["memory"],
+  [anyStorage],
 );
 
 kintoTest(
@@ -243,7 +244,7 @@ kintoTest(
     await assert.rejects(refusing.sync({}), /Invalid return value for hook/);
     assert.throws(() => words({ other: [] }), /should be one of/);
   },
-  ["memory"],
+  [anyStorage],
 );
 
 kintoTest(
@@ -263,7 +264,7 @@ kintoTest(
     assert.equal(result.errors.length, 1);
     assert.deepEqual(await stored(running), ["dark"]);
   },
-  ["memory"],
+  [anyStorage],
 );
 
 kintoTest(
@@ -312,7 +313,7 @@ kintoTest(
     await own.open();
     await own.close();
   },
-  ["memory"],
+  [anyStorage],
 );
 
 kintoTest(
@@ -329,5 +330,5 @@ kintoTest(
     assert.throws(() => deviceOf(running.remote, as, { adapter: () => ({}) }), /Unsupported adapter/);
     assert.ok(Kinto.adapters.BaseAdapter && Kinto.adapters.IDB);
   },
-  ["memory"],
+  [anyStorage],
 );

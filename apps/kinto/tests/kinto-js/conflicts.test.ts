@@ -1,6 +1,7 @@
 /** kinto.js 17: two devices did something to the same record, in every combination and with every strategy. */
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
+import { anyStorage } from "../../../../scripts/test-stores.ts";
 import { deviceOf, type Item, syncStrategy } from "../support/kinto-js.ts";
 import { kintoTest, type Running } from "../support/running.ts";
 
@@ -85,7 +86,7 @@ for (const { theirs, ours, left, conflicts } of cases)
           assert.deepEqual(await local(two), expected, "the device that met the conflict");
           assert.deepEqual(await local(one), expected, "the other device");
         },
-        ["memory"],
+        [anyStorage],
       );
 
 /** As an application would that asks its user, who chooses the server's. */

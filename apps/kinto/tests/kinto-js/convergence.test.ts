@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
+import { testStorages } from "../../../../scripts/test-stores.ts";
 import { deviceOf, type Item, syncStrategy } from "../support/kinto-js.ts";
 import { withKinto } from "../support/running.ts";
 
@@ -53,7 +54,7 @@ async function remove(items: Items, id: string): Promise<void> {
   if (data !== undefined) await items.delete(id, { virtual: data.last_modified !== undefined }).catch(() => {});
 }
 
-for (const storage of ["memory", "sqlite"] as const)
+for (const storage of testStorages)
   test(`any history of three devices, in small batches and pages, ends with the same on all of them (${storage})`, async () => {
     const settings = { includes: "kinto.plugins.default_bucket", batch_max_requests: 4, paginate_by: 5 };
     await withKinto(storage, settings, async ({ remote, ask }) => {

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { mock } from "node:test";
 import { ServiceError, systemClock } from "rouage";
 import { openStorage, type Storage } from "rouage/storage";
+import { anyStorage, testStore } from "../../../../scripts/test-stores.ts";
 import { deviceOf, type Item, syncStrategy } from "../support/kinto-js.ts";
 import { kintoTest, type Running, withKinto } from "../support/running.ts";
 
@@ -118,8 +119,11 @@ kintoTest(
 );
 
 /** A storage that refuses writes when it is told to. */
-async function fragile(): Promise<{ readonly storage: Storage; fail: (afterCommits: number | undefined) => void }> {
-  const inner = await openStorage("memory:", { clock: systemClock });
+async function fragile(): Promise<
+  { readonly storage: Storage; fail: (afterCommits: number | undefined) => void } & AsyncDisposable
+> {
+  const store = await testStore(anyStorage, "");
+  const inner = await openStorage(store.url, { clock: systemClock, name: "kinto" });
   let left: number | undefined;
   const assertUsable = () => {
     if (left === undefined) return;
@@ -141,17 +145,25 @@ async function fragile(): Promise<{ readonly storage: Storage; fail: (afterCommi
   const fail = (afterCommits: number | undefined) => {
     left = afterCommits;
   };
-  return { storage, fail };
+  return {
+    storage,
+    fail,
+    async [Symbol.asyncDispose]() {
+      await inner.close();
+      await store[Symbol.asyncDispose]();
+    },
+  };
 }
 
 kintoTest(
   "a server that fails in the middle of many batches: what it said it has is published, the rest follows, nothing twice",
   {},
   async () => {
-    const { storage, fail } = await fragile();
+    await using broken = await fragile();
+    const { storage, fail } = broken;
     const own = { ...settings, batch_max_requests: 5 };
     await withKinto(
-      "memory",
+      anyStorage,
       own,
       async (running) => {
         const { items } = deviceOf(running.remote, as);
@@ -174,7 +186,7 @@ kintoTest(
       { storage },
     );
   },
-  ["memory"],
+  [anyStorage],
 );
 
 kintoTest(
@@ -189,17 +201,18 @@ kintoTest(
     assert.equal((await sync(items)).published.length, 1);
     assert.deepEqual(await stored(running), ["a", "b"]);
   },
-  ["memory"],
+  [anyStorage],
 );
 
 kintoTest(
   "a server that asks to come back: the client does, once",
   { ...settings },
   async () => {
-    const { storage, fail } = await fragile();
+    await using broken = await fragile();
+    const { storage, fail } = broken;
     const own = { ...settings, retry_after_seconds: 7 };
     await withKinto(
-      "memory",
+      anyStorage,
       own,
       async ({ remote }) => {
         const { device, items } = deviceOf(remote, as);
@@ -227,7 +240,7 @@ kintoTest(
       { storage },
     );
   },
-  ["memory"],
+  [anyStorage],
 );
 
 kintoTest(
@@ -252,14 +265,14 @@ kintoTest(
     try {
       const { items } = deviceOf(remote, as);
       await filled(items, ["a"]);
-      await withKinto("memory", { ...settings, eos: "2999-01-01", eos_message: "soon" }, async (soft) => {
+      await withKinto(anyStorage, { ...settings, eos: "2999-01-01", eos_message: "soon" }, async (soft) => {
         const { device, items } = deviceOf(soft.remote, as);
         const heard: { readonly code: string; readonly message: string }[] = [];
         device.events?.on("deprecated", (alert: { code: string; message: string }) => heard.push(alert));
         await filled(items, ["a"]);
         assert.ok(heard.length > 0 && heard.every(({ code, message }) => code === "soft-eol" && message === "soon"));
       });
-      await withKinto("memory", { ...settings, eos: "2020-01-01" }, async (hard) => {
+      await withKinto(anyStorage, { ...settings, eos: "2020-01-01" }, async (hard) => {
         await items.create({ title: "b" });
         const heard: string[] = [];
         items.kinto.events?.on("deprecated", ({ code }: { code: string }) => heard.push(code));
@@ -271,7 +284,7 @@ kintoTest(
       warn.mock.restore();
     }
   },
-  ["memory"],
+  [anyStorage],
 );
 
 kintoTest(

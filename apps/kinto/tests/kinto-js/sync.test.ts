@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { createRequire } from "node:module";
 import kinto from "kinto";
+import { anyStorage } from "../../../../scripts/test-stores.ts";
 import { deviceOf, type Item, syncStrategy } from "../support/kinto-js.ts";
 import { authorizationOf, kintoTest, type Running } from "../support/running.ts";
 
@@ -95,7 +96,7 @@ kintoTest(
     assert.equal(imported.ok, true);
     assert.equal(result.toObject().ok, true);
   },
-  ["memory"],
+  [anyStorage],
 );
 
 kintoTest(
@@ -114,7 +115,7 @@ kintoTest(
     assert.deepEqual(heard, ["sync:success", "sync:error"]);
     assert.equal(device.api.remote, remote);
   },
-  ["memory"],
+  [anyStorage],
 );
 
 kintoTest(
@@ -142,7 +143,7 @@ kintoTest(
     );
     assert.deepEqual(await stored(running, "/buckets/team/collections/notes/records", "bob"), ["a"]);
   },
-  ["memory"],
+  [anyStorage],
 );
 
 kintoTest(
@@ -167,7 +168,7 @@ kintoTest(
     );
     assert.equal(await collection.getTotalRecords(), 30);
   },
-  ["memory"],
+  [anyStorage],
 );
 
 kintoTest(
@@ -230,5 +231,5 @@ kintoTest(
     await assert.rejects(refused.collection<Item>("items").sync({}), /401/);
     assert.throws(() => device.collection(""), /missing collection name/);
   },
-  ["memory"],
+  [anyStorage],
 );

@@ -5,6 +5,7 @@ import { existsSync } from "node:fs";
 import { after, before, test } from "node:test";
 import { promisify } from "node:util";
 import { type Browser, chromium, type Page } from "playwright-core";
+import { durableStorage } from "../../../../scripts/test-stores.ts";
 import { type Running, withKinto } from "../support/running.ts";
 
 const settings = {
@@ -80,7 +81,7 @@ async function closeNotifications(page: Page): Promise<void> {
 }
 
 test("an administrator signs in, makes a bucket, a collection and a record, changes it, and removes all of it again", () =>
-  withKinto("sqlite", settings, async (running) => {
+  withKinto(durableStorage, settings, async (running) => {
     const { remote, ask } = running;
     const records = async () =>
       (await ask("GET", "/buckets/zoo/collections/animals/records", { as: "bob:correct horse" })).body?.data;
@@ -144,7 +145,7 @@ test("an administrator signs in, makes a bucket, a collection and a record, chan
   }));
 
 test("an administrator attaches a picture to a record, sees it, and removes it", () =>
-  withKinto("sqlite", settings, async (running) => {
+  withKinto(durableStorage, settings, async (running) => {
     const { remote, ask } = running;
     const as = "bob:correct horse";
     await onPage(running, async (page) => {

@@ -1,8 +1,9 @@
 /** A Kinto in a process of its own, started as an operator would, on a free port. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { resolve } from "node:path";
+import { join, resolve } from "node:path";
 import { createInterface } from "node:readline";
+import { durableStorage, type TestStore, testStore } from "../../../../scripts/test-stores.ts";
 
 export const program = resolve(import.meta.dirname, "../../bin/kinto.mjs");
 export const toolkitCli = resolve(import.meta.dirname, "../../../../packages/rouage/src/cli/main.ts");
@@ -57,6 +58,12 @@ export async function startProcess(
   };
   const port = Number(new URL(url).port);
   return { child, remote: `${url}v1`, port, milliseconds: performance.now() - start, lines, end };
+}
+
+/** A store for the programs that run in a folder, and the line of a file of settings that names it. */
+export async function storeFor(folder: string): Promise<TestStore & { readonly line: string }> {
+  const store = await testStore(durableStorage, join(folder, "kinto.db"));
+  return { ...store, line: `kinto.storage_url = ${store.url.replaceAll("%", "%%")}` };
 }
 
 /** Runs a command to its end. */

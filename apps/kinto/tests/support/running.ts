@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { type Service, silentLogger } from "rouage";
 import { listen } from "rouage/runtime/node";
+import { type StorageKind, testStorages, testStore } from "../../../../scripts/test-stores.ts";
 import { type KintoOptions, startKinto } from "../../src/app.ts";
 
 export interface Running {
@@ -38,29 +39,29 @@ export const basicSettings = {
   log_level: "silent",
 } as const;
 
-export const storages = ["memory", "sqlite"] as const;
-
 /** Registers a test for each storage. */
 export function kintoTest(
   name: string,
   settings: Readonly<Record<string, unknown>>,
   run: (running: Running) => Promise<void>,
-  on: readonly (typeof storages)[number][] = storages,
+  on: readonly StorageKind[] = testStorages,
 ): void {
   for (const storage of on) test(`${name} (${storage})`, () => withKinto(storage, settings, run));
 }
 
 export async function withKinto(
-  storage: (typeof storages)[number],
+  storage: StorageKind,
   settings: Readonly<Record<string, unknown>>,
   run: (running: Running) => Promise<void>,
   options: KintoOptions = {},
 ): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), "kinto-"));
-  const url = storage === "memory" ? "memory:" : `sqlite:${join(folder, "kinto.db")}`;
+  // A storage that is handed over is its owner's.
+  await using store = await testStore(options.storage === undefined ? storage : "memory", join(folder, "kinto.db"));
+  const base = { "attachment.base_path": join(folder, "attachments") };
   try {
     await using kinto = await startKinto(
-      { overrides: { ...basicSettings, storage_url: url, ...settings } },
+      { overrides: { ...basicSettings, ...base, storage_url: store.url, ...settings } },
       { log: silentLogger, ...options },
     );
     const server = await listen(kinto);

@@ -1,7 +1,6 @@
 /** `rouage dump` and `rouage load`: a whole store to lines of JSON and back. */
 import { createReadStream, createWriteStream } from "node:fs";
 import { rename, rm } from "node:fs/promises";
-import { createInterface } from "node:readline";
 import { Readable, type Writable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { parseArgs } from "node:util";
@@ -63,16 +62,24 @@ export async function dumpService(service: Service, resources: readonly Resource
  */
 export async function loadIntoService(service: Service, resources: readonly Resource[], file?: string): Promise<void> {
   const bar = progressBar(process.stderr);
-  const input = file === undefined ? process.stdin : createReadStream(file);
-  // An error of the stream must reach the loop that reads lines.
-  const lines = createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY });
-  input.once("error", (error) => lines.emit("error", error));
-  const loaded = await loadLines(lines, service.storage, {
+  const loaded = await loadLines(linesOf(file), service.storage, {
     resources: resources.map(({ name }) => name),
     withoutLogBodies: new Set(resources.filter(({ options }) => options.logBodies === false).map(({ name }) => name)),
     progress: bar.update,
   });
   bar.finish(`loaded ${loaded.objects} objects and ${loaded.tombstones} tombstones of ${loaded.service}`);
+}
+
+/** Opened when the first line is asked for. What cannot be opened or read is thrown to whoever asks. */
+async function* linesOf(file: string | undefined): AsyncIterable<string> {
+  const input: Readable = file === undefined ? process.stdin : createReadStream(file);
+  let begun = "";
+  for await (const text of input.setEncoding("utf8")) {
+    const lines = `${begun}${text}`.split("\n");
+    begun = lines.pop() ?? "";
+    yield* lines;
+  }
+  if (begun !== "") yield begun;
 }
 
 async function opened(

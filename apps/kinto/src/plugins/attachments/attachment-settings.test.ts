@@ -14,6 +14,8 @@ function settingsOf(overrides: Readonly<Record<string, unknown>>) {
 test("files are beside the store where nothing is said, and in a folder that goes where the store is in memory", () => {
   assert.match(settingsOf({}).settings.basePath, /\/data\/attachments$/);
   assert.match(settingsOf({ storage_url: "sqlite:///srv/kinto.db" }).settings.basePath, /^\/srv\/attachments$/);
+  assert.match(settingsOf({ storage_url: "postgres://u:p@db/kinto" }).settings.basePath, /\/data-kinto\/attachments$/);
+  assert.equal(settingsOf({ storage_url: "postgres://u:p@db/kinto" }).settings.isTemporary, false);
   assert.equal(settingsOf({}).settings.isTemporary, false);
   assert.equal(settingsOf({ storage_url: "memory:" }).settings.isTemporary, true);
   assert.equal(settingsOf({ storage_url: "memory:", "attachment.base_path": "/srv/f" }).settings.isTemporary, false);

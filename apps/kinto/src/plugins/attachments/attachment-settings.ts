@@ -2,6 +2,7 @@
 import { randomUUID } from "node:crypto";
 import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
+import { defaultStorage } from "../../settings/backends.ts";
 import type { KintoSettings } from "../../settings/kinto-settings.ts";
 import type { SettingsReader } from "../../settings/reader.ts";
 import { type Extensions, extensionsOf } from "./extensions.ts";
@@ -56,13 +57,15 @@ export function readAttachmentSettings(reader: SettingsReader, { toolkit }: Kint
   const path = reader.text("attachment.base_path");
   const storage = String(toolkit.storage);
   const isTemporary = path === undefined && storage.startsWith("memory:");
+  // Beside a database there is no folder of the store: it is where the store's file would be.
+  const file = storage.startsWith("sqlite:") ? storage : defaultStorage;
   return {
     basePath:
       path !== undefined
         ? resolve(path)
         : isTemporary
           ? join(tmpdir(), `kinto-attachments-${randomUUID()}`)
-          : join(dirname(resolve(storage.replace(/^sqlite:(\/\/)?/, ""))), "attachments"),
+          : join(dirname(resolve(file.replace(/^sqlite:(\/\/)?/, ""))), "attachments"),
     isTemporary,
     baseUrl,
     shownUrl: withSlash(reader.text("attachment.extra.base_url") ?? baseUrl),
