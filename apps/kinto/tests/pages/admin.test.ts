@@ -173,7 +173,7 @@ test("an administrator attaches a picture to a record, sees it, and removes it",
       assert.equal(await image.evaluate((element) => (element as unknown as { naturalWidth: number }).naturalWidth), 1);
       await shot(page, "attachment");
       await page.getByRole("button", { name: "Delete this attachment" }).click();
-      await page.getByText("Attachment deleted.").waitFor();
+      await page.getByText("Attachment deleted.").first().waitFor();
       const { body } = await ask("GET", `/buckets/zoo/collections/animals/records/${record.id}`, { as });
       assert.equal(body.data.attachment, null);
     });
