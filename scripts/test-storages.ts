@@ -4,7 +4,7 @@
  */
 import { spawnSync } from "node:child_process";
 import { startTestServer } from "../packages/rouage/src/storage/postgres/test-server.ts";
-import { type StorageKind, serverKinds, testServerSettings } from "./test-stores.ts";
+import { exceptions, type StorageKind, serverKinds, testServerSettings } from "./test-stores.ts";
 
 const suites = ["test:apps", "test:stories"];
 
@@ -46,6 +46,8 @@ for (const kind of kinds) {
     process.stdout.write(`\n${suite} on ${kind}: ${Math.round((performance.now() - begin) / 1000)} s\n\n`);
   }
 }
+process.stdout.write("not on each storage:\n");
+for (const { file, on, because } of exceptions) process.stdout.write(`  ${file}: on ${on} alone, because ${because}\n`);
 if (failed.length > 0) {
   process.stderr.write(`failed: ${failed.join(", ")}\n`);
   process.exitCode = 1;

@@ -20,6 +20,35 @@ export const serverKinds: readonly StorageKind[] = ["postgres"];
 /** Settings of a test server: tests lose no power, and many of them connect at the same time. */
 export const testServerSettings = { fsync: "off", full_page_writes: "off", max_connections: "400" } as const;
 
+/** What runs on one storage alone, whichever is named, and why. `npm run test:storages` prints it. */
+export const exceptions: readonly { readonly file: string; readonly on: StorageKind; readonly because: string }[] = [
+  {
+    file: "apps/urgence/tests/backup.test.ts",
+    on: "sqlite",
+    because: "the commands backup and restore are for files; databases have tools of their own",
+  },
+  {
+    file: "apps/urgence/tests/instances.test.ts",
+    on: "postgres",
+    because: "two instances behind nothing are a matter of servers",
+  },
+  {
+    file: "apps/kinto/tests/process.test.ts, one of its tests",
+    on: "sqlite",
+    because: "it is about the store that is made where no settings are",
+  },
+  {
+    file: "apps/kinto/tests/migration-page.test.ts, kinto-page.test.ts",
+    on: "memory",
+    because: "they start what the pages show, and ask it nothing",
+  },
+  {
+    file: "apps/urgence/src/web, apps/urgence/src/shared",
+    on: "memory",
+    because: "the pages have no store, and calls between services are tested with services that keep nothing",
+  },
+];
+
 const chosen = chosenStorage(process.env.ROUAGE_TEST_STORAGE);
 
 /** Storages that tests of behaviour run on, each of them. */

@@ -27,6 +27,8 @@ export interface EraseParts {
 /** @throws ServiceError `unavailable` while entries that may name the person wait in the spool */
 export async function erasePerson(parts: EraseParts, person: string): Promise<AccessErasure> {
   const { storage, chain, subjects, spool, recorder } = parts;
+  // Also what a process beside this one has spooled.
+  await spool.adopt();
   await recorder.drain();
   if (spool.waiting()) throw new ServiceError("unavailable", { cause: new Error("the audit spool cannot be emptied") });
   // Behind this turn every append has either ended or will find the person erased.
@@ -40,7 +42,7 @@ export async function erasePerson(parts: EraseParts, person: string): Promise<Ac
   // The link goes last: while it is there, an erasure that failed half-way can be repeated.
   const notes = await storage.erase([{ resource: auditLists.notes, parent: pseudonym }]);
   const events = await storage.erase([{ resource: auditLists.events, parent: pseudonym }]);
-  const link = await storage.erase([{ resource: auditLists.subjects, parent: "", id: subjects.rowId(person) }]);
+  const link = await storage.erase([subjects.key(person)]);
   subjects.forgetCache();
   return { links: link.objects, notes: notes.objects, events: events.logEntries, entries_unlinked: unlinked };
 }

@@ -127,6 +127,20 @@ for (const kind of testStorages)
       assert.deepEqual([report.ok, report.entries], [true, 64]);
     });
 
+    test("writes nothing more under a pseudonym whose link another process has erased", async () => {
+      await using context = await setUp(kind);
+      await context.chain.append(draft(1));
+      // Remembered from the second time on.
+      const before = await context.chain.append(draft(4));
+      const other = subjects(context.storage, Buffer.from("key"));
+      assert.equal(await other.find("person-1"), before.subject);
+      await context.storage.erase([other.key("person-1")]);
+      const after = await context.chain.append(draft(7));
+      assert.equal(after.seq, 3);
+      assert.notEqual(after.subject, before.subject);
+      assert.ok((await context.report()).ok);
+    });
+
     test("gives one person one pseudonym, also when two processes meet her first at once", async () => {
       await using context = await setUp(kind);
       const chains = [context.chain, makeChain(context.storage, context.clock)];

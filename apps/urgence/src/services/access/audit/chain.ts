@@ -108,6 +108,8 @@ export function auditChain({ storage, subjects, sign, clock }: AuditChainOptions
         subject = assigned?.pseudonym;
         if (subject !== undefined) fresh.set(person, subject);
         if (assigned?.change !== undefined) changes.push(assigned.change);
+        // The link that is remembered may have been erased by another process: then nothing more is written under it.
+        else if (assigned !== undefined) changes.push({ kind: "require", key: subjects.key(person) });
       }
       const text = note === undefined || note === "" ? undefined : noteOf(note);
       const entry = sealed({

@@ -4,7 +4,7 @@
  * meaningless.
  */
 import { createHmac, randomBytes } from "node:crypto";
-import type { Change, Storage } from "rouage/storage";
+import type { Change, ObjectKey, Storage } from "rouage/storage";
 import { auditLists } from "./records.ts";
 
 export interface Subjects {
@@ -16,7 +16,8 @@ export interface Subjects {
   forgetCache(): void;
   /** Remembers that the person was erased: what is still on its way must not make a new link. */
   erased(person: string): void;
-  rowId(person: string): string;
+  /** Where the link is kept. */
+  key(person: string): ObjectKey;
 }
 
 /** People remembered in memory, and erased people remembered for what is on its way. */
@@ -25,12 +26,13 @@ const cacheLimit = 10_000;
 export function subjects(storage: Storage, key: Uint8Array): Subjects {
   const cache = new Map<string, string>();
   const erased = new Set<string>();
+  const rowOf = (id: string): ObjectKey => ({ resource: auditLists.subjects, parent: "", id });
   const rowId = (person: string) => createHmac("sha256", key).update(`subject:${person}`).digest("base64url");
   const find = async (person: string): Promise<string | undefined> => {
     const id = rowId(person);
     const cached = cache.get(id);
     if (cached !== undefined) return cached;
-    const row = await storage.get({ resource: auditLists.subjects, parent: "", id });
+    const row = await storage.get(rowOf(id));
     if (row?.kind !== "object") return undefined;
     const { pseudonym } = JSON.parse(row.body) as { pseudonym: string };
     remember(cache, id, pseudonym);
@@ -38,7 +40,7 @@ export function subjects(storage: Storage, key: Uint8Array): Subjects {
   };
   return {
     find,
-    rowId,
+    key: (person) => rowOf(rowId(person)),
     async assign(person) {
       const id = rowId(person);
       if (erased.has(id)) return undefined;
@@ -47,7 +49,7 @@ export function subjects(storage: Storage, key: Uint8Array): Subjects {
       const pseudonym = randomBytes(18).toString("base64url");
       const change: Change = {
         kind: "put",
-        key: { resource: auditLists.subjects, parent: "", id },
+        key: rowOf(id),
         body: JSON.stringify({ pseudonym }),
         expect: { kind: "absent" },
         logBody: false,
