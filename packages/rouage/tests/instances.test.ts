@@ -23,6 +23,8 @@ interface Answer {
   readonly headers: Headers;
   // biome-ignore lint/suspicious/noExplicitAny: tests look at whatever JSON came
   readonly body: any;
+  /** Of a list that is followed. */
+  readonly stream?: ReadableStream<Uint8Array>;
 }
 
 interface Ask {
@@ -70,6 +72,9 @@ describe("two instances behind a balancer", { skip: withoutPostgres() || without
           ...(body !== undefined && { body: JSON.stringify(body) }),
         }),
       );
+      const { status } = response;
+      if (response.headers.get("content-type") === "text/event-stream" && response.body !== null)
+        return { status, headers: response.headers, body: undefined, stream: response.body };
       const text = await response.text();
       return {
         status: response.status,
@@ -128,6 +133,33 @@ describe("two instances behind a balancer", { skip: withoutPostgres() || without
     }
     assert.equal(deleted, 11);
     assert.deepEqual((await ask("GET", "/v1/kittens")).body.data, []);
+  });
+
+  test("who follows a list at one hears of what is written at the other, once and in order", async (t) => {
+    const ask = await balanced(t);
+    const streams = await Promise.all(
+      Array.from({ length: 2 }, () => ask("GET", "/v1/kittens", { headers: { accept: "text/event-stream" } })),
+    );
+    const readers = streams.map(({ stream }) => stream?.getReader() ?? assert.fail());
+    const texts = ["", ""];
+    const until = async (isEnough: (text: string) => boolean): Promise<void> => {
+      for (const [n, reader] of readers.entries()) {
+        while (!isEnough(texts[n] ?? "")) {
+          const { value, done } = await reader.read();
+          assert.ok(!done, "the stream goes on");
+          texts[n] += new TextDecoder().decode(value);
+        }
+      }
+    };
+    await until((text) => text.includes("event: ready"));
+    for (let n = 0; n < 6; n++) await ask("PUT", `/v1/kittens/k${n}`, named(`k${n}`));
+    await until((text) => text.includes('"k5"'));
+    for (const text of texts)
+      assert.deepEqual(
+        [...text.matchAll(/"name":"(k\d)"/g)].map(([, name]) => name),
+        Array.from({ length: 6 }, (_, n) => `k${n}`),
+      );
+    for (const reader of readers) await reader.cancel();
   });
 
   test("a request with a key is done once, whoever gets it, and however many at the same time", async (t) => {
