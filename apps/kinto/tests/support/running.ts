@@ -1,10 +1,12 @@
 /** A running Kinto for tests: in this process, on a port of its own, on each storage. */
+import assert from "node:assert/strict";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { type Service, silentLogger } from "rouage";
 import { listen } from "rouage/runtime/node";
+import { verifyStorage } from "rouage/storage";
 import { type StorageKind, testStorages, testStore } from "../../../../scripts/test-stores.ts";
 import { type KintoOptions, startKinto } from "../../src/app.ts";
 
@@ -67,6 +69,8 @@ export async function withKinto(
     const server = await listen(kinto);
     try {
       await run({ kinto, remote: `${server.origin}/v1`, ask: asking(kinto) });
+      // Whatever a test has done, the store keeps what a storage promises.
+      assert.deepEqual((await verifyStorage(kinto.storage)).violations, []);
     } finally {
       // Connections that clients keep open are nobody's any more.
       await server.stop(10);

@@ -1,6 +1,8 @@
 /** What the conformance tests share: opening a store, and short ways to write to it. */
+import assert from "node:assert/strict";
 import { test } from "node:test";
 import { type ManualClock, manualClock } from "../../clock.ts";
+import { ServiceError } from "../../errors.ts";
 import type { JsonObject } from "../../json.ts";
 import {
   type Change,
@@ -15,6 +17,7 @@ import {
   type StoredObject,
   type Tombstone,
 } from "../storage.ts";
+import { verifyStorage } from "../verify/verify.ts";
 
 export interface OpenedStorage {
   readonly storage: Storage;
@@ -51,10 +54,22 @@ export function storageTest(open: ConformanceSubject, name: string, run: (fixtur
     try {
       await storage.define(definitions);
       await run({ storage, clock, reopen });
+      await assertVerified(storage);
     } finally {
       await cleanup();
     }
   });
+}
+
+/** Whatever a test has done, the store keeps what a storage promises. */
+async function assertVerified(storage: Storage): Promise<void> {
+  try {
+    const { violations } = await verifyStorage(storage, { definitions });
+    assert.deepEqual(violations, []);
+  } catch (error) {
+    // The test has closed it.
+    if (!ServiceError.is(error) || error.code !== "unavailable") throw error;
+  }
 }
 
 export function put(
