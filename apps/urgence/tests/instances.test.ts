@@ -243,6 +243,32 @@ describe("two instances of Urgence", { skip: withoutPostgres() || withoutRedis()
     assert.deepEqual([report.ok, report.entries >= 6], [true, true]);
   });
 
+  test("while the cache is away people sign in, and guesses are slowed down by each instance; then by both together again", async () => {
+    const { email } = await member("lou", "+33639980009");
+    const guess = async (n: number) =>
+      (await send("POST", "/v1/sessions", { body: { email, password: `wrong ${n}` } })).status;
+    await redis.kill();
+    try {
+      const { token } = await signIn(email);
+      for (let n = 0; n < 2; n++) await expected(200, "GET", "/v1/me", { token });
+      const statuses: number[] = [];
+      for (let n = 0; n < 16; n++) statuses.push(await guess(n));
+      assert.deepEqual(statuses, [...Array(12).fill(401), 429, 429, 429, 429], "six at each");
+    } finally {
+      await redis.start();
+    }
+    const checks = () => Promise.all(instances.map((each) => each.service("accounts").context.cache.check()));
+    await eventually(() =>
+      checks().then(
+        () => true,
+        () => undefined,
+      ),
+    );
+    const together: number[] = [];
+    for (let n = 0; n < 8; n++) together.push(await guess(n));
+    assert.deepEqual(together, [401, 401, 401, 401, 401, 401, 429, 429]);
+  });
+
   test("who is erased at one is gone at both", async () => {
     const { email } = await member("kim", "+33639980008");
     const { token } = await signIn(email);
