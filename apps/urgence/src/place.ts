@@ -46,7 +46,7 @@ export function demoFileOf(settings: Pick<Where, "storage" | "data_folder">): st
 /** @throws Error where a restore began to take the places of the stores and did not end */
 export function refuseHalfRestored({ storage }: Pick<Where, "storage">): void {
   const folder = storage.startsWith("sqlite:") ? storage.slice("sqlite:".length) : undefined;
-  if (folder !== undefined && isHalfRestored(folder))
+  if (folder !== undefined && isHalfRestored(folder, "urgence"))
     throw new Error(`a restore into ${folder} was interrupted: run it again, it goes on where it was`);
 }
 

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { randomInt } from "node:crypto";
-import { existsSync, readdirSync, renameSync, rmSync, statSync } from "node:fs";
+import { cpSync, existsSync, readdirSync, renameSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { filesWith, startApplication } from "./support/application.ts";
@@ -135,7 +135,7 @@ test(`after each of ${rounds} SIGKILLs in a restore Urgence starts whole, or not
     const isWhole = ["accounts", "profiles", "positions", "access"].every((name) =>
       existsSync(join(store, `${name}.db`)),
     );
-    const isHalf = existsSync(join(store, ".restoring", "ready.json"));
+    const isHalf = existsSync(join(store, ".restoring-urgence", "ready.json"));
     const isNothing = !["accounts", "profiles", "positions", "access"].some((name) =>
       existsSync(join(store, `${name}.db`)),
     );
@@ -145,4 +145,33 @@ test(`after each of ${rounds} SIGKILLs in a restore Urgence starts whole, or not
   renameSync(keys, join(store, "keys"));
   await application.start();
   await signIn(application, person);
+});
+
+test("stores that other tools have put back forget again who was erased since", async () => {
+  await using application = await startApplication();
+  const { folder } = application;
+  const stays = await member(application);
+  const leaves = await member(application);
+  const profile = { data: { identity: { birth_date: "1970-01-01" }, what_matters: "Fulgence le perroquet" } };
+  await expected(201, send(application, "PUT", "/v1/me/profile", { token: leaves.token, body: profile }));
+  await application.end("SIGTERM");
+  const since = new Date().toISOString();
+  cpSync(join(folder, "store"), join(folder, "as-it-was"), { recursive: true });
+  await application.start();
+  const body = { password: leaves.password };
+  await expected(200, send(application, "DELETE", "/v1/me", { token: leaves.token, body }));
+  await application.end("SIGTERM");
+  rmSync(join(folder, "store"), { recursive: true });
+  renameSync(join(folder, "as-it-was"), join(folder, "store"));
+  assert.notDeepEqual(await filesWith(join(folder, "store"), leaves.email), []);
+
+  assert.equal((await application.attempt("restored")).code, 2);
+  const { code, stderr } = await application.attempt("restored", "--since", since);
+  assert.deepEqual([code, stderr], [0, "1 people were erased again; clients start afresh\n"]);
+  for (const text of [leaves.email, "Fulgence"])
+    assert.deepEqual(await filesWith(join(folder, "store"), text), [], text);
+  await application.start();
+  await signIn(application, stays);
+  const again = { email: leaves.email, password: leaves.password };
+  assert.equal((await send(application, "POST", "/v1/sessions", { body: again })).status, 401);
 });

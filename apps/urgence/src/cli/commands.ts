@@ -5,6 +5,7 @@ import { demoCodeCommand } from "./demo-code.ts";
 import { doctorCommand } from "./doctor.ts";
 import { keysCommand } from "./keys.ts";
 import { resetMfaCommand } from "./reset-mfa.ts";
+import { restoredCommand } from "./restored.ts";
 import { grantCommand, revokeCommand } from "./roles.ts";
 import { startCommand } from "./start.ts";
 import { verifyCommand } from "./verify.ts";
@@ -18,6 +19,7 @@ export const commands: Readonly<Record<string, Command | undefined>> = {
   doctor: doctorCommand,
   backup: backupCommand,
   restore: restoreCommand,
+  restored: restoredCommand,
   keys: keysCommand,
   "demo-code": demoCodeCommand,
 };

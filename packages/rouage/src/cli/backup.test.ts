@@ -129,6 +129,13 @@ test("what is wrong with a call is said", async (t) => {
   );
   assert.match(await failed("backup", "people.ts", "b", "--keep", "0"), /^2 rouage: --keep is a whole number from 1/);
   assert.match(await failed("restore", "people.ts"), /^2 rouage: restore takes/);
+  assert.match(await failed("restored", "people.ts"), /^2 rouage: say to what time it was put back: --since/);
+  assert.match(
+    await failed("restored", "people.ts", "--since", "2026-11-30"),
+    /^2 rouage: name the erasure ledger with --ledger/,
+  );
+  const none = ["--since", "2026-11-30", "--ledger", "nowhere"];
+  assert.match(await failed("restored", "people.ts", ...none), /nowhere is no erasure ledger|no storage file/);
   assert.match(
     await failed("restore", "people.ts", "b", "--ledger", "x", "--without-ledger"),
     /^2 rouage: --ledger and --without-ledger exclude each other|^1 rouage: b is no backup/,

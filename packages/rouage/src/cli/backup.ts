@@ -3,8 +3,10 @@ import { parseArgs } from "node:util";
 import { systemClock } from "../clock.ts";
 import { makeBackup } from "../storage/backup/make.ts";
 import { readManifest } from "../storage/backup/manifest.ts";
+import { afterPuttingBack } from "../storage/backup/put-back.ts";
 import { type RestoreOptions, restoreBackup } from "../storage/backup/restore.ts";
-import { isLedger, openLedger } from "../storage/erasure-ledger.ts";
+import { type Erased, isLedger, openLedger } from "../storage/erasure-ledger.ts";
+import { openStorage } from "../storage/open.ts";
 import type { Command } from "./command.ts";
 import { progressBar } from "./progress.ts";
 import { targetOf } from "./target.ts";
@@ -44,6 +46,45 @@ export const restore: Command = async (args, environment) => {
   });
 };
 
+const putBackOptions = { ...restoreOptions, since: { type: "string" } } as const;
+
+/** `rouage restored`: for a database that its own tools have put back. */
+export const restored: Command = async (args, environment) => {
+  const { values, positionals } = parseArgs({ args: [...args], options: putBackOptions, allowPositionals: true });
+  if (positionals.length > 1) throw new UsageError(`one store is expected, not ${positionals.length}`);
+  const since = Date.parse(values.since ?? "");
+  if (Number.isNaN(since)) throw new UsageError("say to what time it was put back: --since 2026-11-30T04:00:00Z");
+  const target = await targetOf(positionals[0], values, environment);
+  const { service, name, url } = target;
+  const choice = ledgerOf(values, service?.settings.erasure_ledger);
+  if (choice.kind === "unsaid")
+    throw new UsageError("name the erasure ledger with --ledger FOLDER, or say --without-ledger");
+  await using storage = await openStorage(url, {
+    ...{ clock: systemClock, asFound: true, queryBudgetMs: 0 },
+    ...(service === undefined ? {} : { name }),
+  });
+  const { lists, erasedAgain } = await afterPuttingBack(storage, {
+    resources: (await storage.totals()).map(({ resource }) => resource),
+    ...{ now: systemClock.now(), since, erased: await erasedOf(choice, name, since) },
+  });
+  process.stderr.write(`${lists} lists begin anew for their clients${againWords(erasedAgain)}\n`);
+};
+
+async function erasedOf(choice: LedgerChoice, service: string, since: number): Promise<Erased | undefined> {
+  if (choice.kind !== "folder") return undefined;
+  refuseNoLedger(choice.folder);
+  return (await openLedger({ folder: choice.folder, service })).since(since);
+}
+
+function refuseNoLedger(folder: string): void {
+  if (!isLedger(folder))
+    throw new Error(`${folder} is no erasure ledger; --ledger FOLDER names another, --without-ledger restores without`);
+}
+
+function againWords(count: number): string {
+  return count === 0 ? "" : `; ${count} objects, tombstones and log entries erased since went again`;
+}
+
 /** Makes a backup, with a bar on standard error. */
 export async function backUp(options: Omit<Parameters<typeof makeBackup>[0], "now" | "progress">): Promise<void> {
   const bar = progressBar(process.stderr);
@@ -71,19 +112,15 @@ export async function putBack({
     throw new Error(
       `${service} noted what it erased in a ledger, and without that this backup would bring back who is erased: name it with --ledger FOLDER; --without-ledger restores all the same`,
     );
-  if (ledger.kind === "folder" && !isLedger(ledger.folder))
-    throw new Error(
-      `${ledger.folder} is no erasure ledger; --ledger FOLDER names another, --without-ledger restores without`,
-    );
+  if (ledger.kind === "folder") refuseNoLedger(ledger.folder);
   const { erasedAgain, continued } = await restoreBackup({
     ...options,
     ledger: ledger.kind === "folder" ? (store) => openLedger({ folder: ledger.folder, service: store }) : undefined,
   });
-  const again = erasedAgain === 0 ? "" : `; ${erasedAgain} objects, tombstones and log entries erased since went again`;
   process.stderr.write(
     continued
       ? `a restore of ${service} that was interrupted is finished\n`
-      : `restored ${service} as of ${manifest.time}${again}\n`,
+      : `restored ${service} as of ${manifest.time}${againWords(erasedAgain)}\n`,
   );
 }
 

@@ -1,6 +1,6 @@
 /** Finds the command that the arguments name, and says in one or two lines what is wrong where something is. */
 import { applicationOf, runApplication } from "./application.ts";
-import { backup, restore } from "./backup.ts";
+import { backup, restore, restored } from "./backup.ts";
 import { client } from "./client.ts";
 import type { Command, Environment } from "./command.ts";
 import { dump, load } from "./copies.ts";
@@ -31,6 +31,7 @@ const commands: Readonly<Record<string, Command>> = {
   copy,
   backup,
   restore,
+  restored,
   purge,
   keys,
 };

@@ -23,6 +23,7 @@ Commands:
   rouage copy STORE STORE       make the second store like the first, of whatever kind both are, and compare them
   rouage backup STORE FOLDER    copy the embedded store while it is used: a folder below FOLDER with a manifest
   rouage restore STORE BACKUP   put such a copy where no store is, beyond all that clients have seen
+  rouage restored STORE         after a database's own tools have put it back: --since TIME (clients begin anew, erased go again)
   rouage purge STORE            forget tombstones that are old enough, in small steps
   rouage keys init              make a key file: --dir FOLDER --purpose NAME [--kind EdDSA|ES256|secret]
   rouage keys rotate            add a new active key: --dir FOLDER --purpose NAME [--keep SECONDS]
@@ -44,8 +45,8 @@ Options:
   --older-than DAYS             how old, instead of what the service says (purge)
   --update                      go on with a copy that was interrupted, or bring one up to date (copy)
   --keep N                      how many backups of the service stay in the folder (backup; default: all)
-  --ledger FOLDER               erasure ledger, where it is elsewhere than the setting says (restore)
-  --without-ledger              restore although nobody knows what was erased since (restore)
+  --ledger FOLDER               erasure ledger, where it is elsewhere than the setting says (restore, restored)
+  --without-ledger              restore although nobody knows what was erased since (restore, restored)
   --dir FOLDER                  folder of the key files (keys)
   --purpose NAME                what the key is for; also the name of its file (keys init, keys rotate)
   --kind KIND                   EdDSA (default), ES256 or secret (keys init)

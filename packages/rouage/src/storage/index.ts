@@ -1,8 +1,10 @@
 /** `rouage/storage`: the storage interface, for services that keep lists of their own beside their resources. */
 export { type BackupManifest, readManifest } from "./backup/manifest.ts";
+export { afterPuttingBack, type PutBack, type PutBackOptions } from "./backup/put-back.ts";
 export { isHalfRestored, type Staged } from "./backup/restore.ts";
 export { checkChanges } from "./check-changes.ts";
 export { type DumpLine, type DumpOptions, dumpLines } from "./dump.ts";
+export { type Erased, type ErasureLedger, isLedger, openLedger } from "./erasure-ledger.ts";
 export { canonicalJson, compareValues, fieldValue, matches, typeRank, uniqueValue } from "./evaluate.ts";
 export { examineStore } from "./examine.ts";
 export type { FieldPath, Filter, Sort, SortValue } from "./filter.ts";

@@ -183,9 +183,9 @@ test("a disk that is full or nearly so, a write-ahead log that does not shrink, 
   );
   assert.match(words(examineFile(path, { walBytes: 1 }))[0] ?? "", /^warning wal: the write-ahead log of/);
   assert.deepEqual(examineFile(path), []);
-  mkdirSync(join(path, "..", ".restoring"));
-  writeFileSync(join(path, "..", ".restoring", "ready.json"), "[]");
-  assert.match(words(examineFile(path))[0] ?? "", /^error restore: a restore into .* was interrupted/);
+  mkdirSync(join(path, "..", ".restoring-people"));
+  writeFileSync(join(path, "..", ".restoring-people", "ready.json"), "[]");
+  assert.match(words(examineFile(path))[0] ?? "", /^error restore: a restore of people into .* was interrupted/);
 });
 
 test("a disk without room", { skip: existsSync("/dev/full") ? false : "needs a device that is full" }, () => {

@@ -8,7 +8,7 @@ import { type TestContext, test } from "node:test";
 import { manualClock, systemClock } from "../../clock.ts";
 import { silentLogger } from "../../telemetry/log.ts";
 import { openLedger, withLedger } from "../erasure-ledger.ts";
-import { migrations } from "../sqlite/migrations.ts";
+import { migrate, migrations } from "../sqlite/migrations.ts";
 import { openSnapshots } from "../sqlite/snapshot.ts";
 import { sqliteStorage } from "../sqlite/sqlite.ts";
 import type { Change, ListKey, Storage } from "../storage.ts";
@@ -155,6 +155,21 @@ test("what cannot be backed up leaves nothing behind", async (t) => {
   await assert.rejects(backUp({ stores: [{ name: "x", url: `sqlite:${other}` }] }), /no store of Rouage/);
   assert.deepEqual(readdirSync(backups), []);
   assert.equal(existsSync(path), false);
+});
+
+test("a backup of an older version is brought up to date", async (t) => {
+  const { path, restored, backUp, restore } = await place(t);
+  const { mkdirSync } = await import("node:fs");
+  mkdirSync(join(path, ".."));
+  const old = new DatabaseSync(path);
+  migrate(old, { now: 5, steps: migrations.slice(0, 2) });
+  old.exec("INSERT INTO log (time, resource, parent, id, action, revision) VALUES (1, 'things', '', 'a', 'create', 7)");
+  old.close();
+  const { path: made, manifest } = await backUp();
+  assert.equal(manifest.stores[0]?.schema, 2);
+  await restore(made);
+  await using copy = await opened(restored);
+  assert.equal((await Array.fromAsync(copy.log()))[0]?.id, "a");
 });
 
 test("a backup that is damaged, or of something else, or newer is refused and nothing is changed", async (t) => {
@@ -319,7 +334,7 @@ test("a restore that was interrupted while it took the places is finished by the
   const backup = made(await backUp());
   await restore(backup);
   // As it was before the move.
-  const staging = join(folder, "two", ".restoring");
+  const staging = join(folder, "two", ".restoring-things");
   const { mkdirSync, renameSync } = await import("node:fs");
   mkdirSync(staging);
   renameSync(restored, join(staging, "things.db"));
@@ -327,10 +342,10 @@ test("a restore that was interrupted while it took the places is finished by the
     join(staging, "ready.json"),
     JSON.stringify([{ kind: "store", from: join(staging, "things.db"), to: restored }]),
   );
-  assert.equal(isHalfRestored(join(folder, "two")), true);
+  assert.equal(isHalfRestored(join(folder, "two"), "things"), true);
   const { continued } = await restore(backup);
   assert.equal(continued, true);
-  assert.equal(isHalfRestored(join(folder, "two")), false);
+  assert.equal(isHalfRestored(join(folder, "two"), "things"), false);
   await using copy = await opened(restored);
   assert.equal((await copy.get({ ...things, id: "a" }))?.kind, "object");
 });

@@ -25,11 +25,16 @@ export async function writeSynced(path: string, text: string): Promise<void> {
   await file.sync();
 }
 
-/** Copies a file, readable for its owner alone, synced; its folder is made when absent. */
-export async function copySynced(from: string, to: string): Promise<void> {
+/** Copies a file, readable for its owner alone; its folder is made when absent. */
+export async function copyPrivate(from: string, to: string): Promise<void> {
   await mkdir(dirname(to), { recursive: true, mode: 0o700 });
   await copyFile(from, to);
   await chmod(to, 0o600);
+}
+
+/** The same, synced. */
+export async function copySynced(from: string, to: string): Promise<void> {
+  await copyPrivate(from, to);
   await sync(to);
 }
 

@@ -1,8 +1,8 @@
 /** Makes a backup of embedded stores while they are used: all of one moment, checked, synced, and under its name only when it is whole. */
 import { mkdir, readdir, rename, rm, stat } from "node:fs/promises";
-import { basename, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { openSnapshots } from "../sqlite/snapshot.ts";
-import { checksum, copySynced, filesBelow, sync, writeSynced } from "./durable-files.ts";
+import { checksum, copyPrivate, filesBelow, sync, writeSynced } from "./durable-files.ts";
 import { type BackupManifest, manifestName, readManifest } from "./manifest.ts";
 import { storeFile } from "./store-file.ts";
 
@@ -57,7 +57,7 @@ async function write(partial: string, paths: readonly string[], options: BackupO
   const { service, version, stores, beside = [], ledger, now, progress } = options;
   using snapshots = await openSnapshots(paths, async () => {
     for (const { name, path } of beside)
-      for (const file of await filesBelow(path)) await copySynced(join(path, file), join(partial, name, file));
+      for (const file of await filesBelow(path)) await copyPrivate(join(path, file), join(partial, name, file));
   });
   const written: BackupManifest["stores"] = [];
   for (const [index, snapshot] of snapshots.stores.entries()) {
@@ -66,14 +66,16 @@ async function write(partial: string, paths: readonly string[], options: BackupO
     await snapshot.copy(join(partial, file), (done, total) =>
       progress?.(index + (total === 0 ? 1 : done / total), stores.length),
     );
-    await sync(join(partial, file));
     written.push({ name, file, schema: snapshot.schema, position: snapshot.position });
   }
   const files: BackupManifest["files"] = [];
   for (const path of await filesBelow(partial)) {
+    // Not in the moment in which everybody waits.
+    await sync(join(partial, path));
     const { size: bytes } = await stat(join(partial, path));
     files.push({ path, bytes, sha256: await checksum(join(partial, path)) });
   }
+  for (const folder of new Set(files.map(({ path }) => dirname(path)))) await sync(join(partial, folder));
   const time = new Date(now).toISOString();
   return { kind: "rouage-backup", format: 1, service, version, time, started: now, ledger, stores: written, files };
 }

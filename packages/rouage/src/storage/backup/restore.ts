@@ -2,7 +2,7 @@
  * Puts a backup where stores are to be. Everything is prepared beside, checked, moved to a new epoch and rid of what was erased since; only then it takes
  * the places, in an order that an interruption does not lose: the next run goes on.
  */
-import { existsSync } from "node:fs";
+import { existsSync, readdirSync } from "node:fs";
 import { mkdir, readFile, rename, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
@@ -58,9 +58,23 @@ interface Move {
 const stagingName = ".restoring";
 const readyName = "ready.json";
 
+/** Of one service: several may have their stores in a folder. */
+function stagingOf(folder: string, service: string): string {
+  return join(folder, `${stagingName}-${encodeURIComponent(service)}`);
+}
+
 /** True where a restore into this folder began to take the places and did not end: what is there may be half of it. */
-export function isHalfRestored(folder: string): boolean {
-  return existsSync(join(folder, stagingName, readyName));
+export function isHalfRestored(folder: string, service: string): boolean {
+  return existsSync(join(stagingOf(folder, service), readyName));
+}
+
+/** The services of whose restore into this folder that is so. */
+export function halfRestored(folder: string): readonly string[] {
+  if (!existsSync(folder)) return [];
+  const begun = readdirSync(folder).filter((name) => name.startsWith(`${stagingName}-`));
+  return begun
+    .map((name) => decodeURIComponent(name.slice(stagingName.length + 1)))
+    .filter((service) => isHalfRestored(folder, service));
 }
 
 /** @throws Error where the backup is damaged, or of something else or newer, or something is in the way; nothing is changed then */
@@ -68,13 +82,13 @@ export async function restoreBackup(options: RestoreOptions): Promise<RestoredBa
   const { backup, service, stores, beside = [] } = options;
   const files = stores.map(({ name, url }) => ({ name, path: storeFile(url) }));
   const folder = dirname(files[0]?.path ?? "");
-  const staging = join(folder, stagingName);
+  const staging = stagingOf(folder, service);
   const manifest = await readManifest(backup);
-  if (isHalfRestored(folder)) {
+  refuseOther(manifest, service, files);
+  if (isHalfRestored(folder, service)) {
     await finish(staging);
     return { manifest, erasedAgain: 0, continued: true };
   }
-  refuseOther(manifest, service, files);
   await checkFiles(backup, manifest);
   for (const { path } of files) await refuseTaken("store", path);
   for (const { path } of beside) await refuseTaken("beside", path);
@@ -106,7 +120,7 @@ export async function restoreBackup(options: RestoreOptions): Promise<RestoredBa
     await finish(staging);
     return { manifest, erasedAgain, continued: false };
   } catch (error) {
-    if (!isHalfRestored(folder)) {
+    if (!isHalfRestored(folder, service)) {
       await rm(staging, { recursive: true, force: true });
       for (const { path } of beside) await rm(`${path}${stagingName}`, { recursive: true, force: true });
     }

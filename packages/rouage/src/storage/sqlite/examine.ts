@@ -2,7 +2,7 @@
 import { accessSync, constants, existsSync, statfsSync, statSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { DatabaseSync } from "node:sqlite";
-import { isHalfRestored } from "../backup/restore.ts";
+import { halfRestored } from "../backup/restore.ts";
 import type { Symptom } from "../symptom.ts";
 import { walSize } from "./checkpoint.ts";
 import { lookAtFile } from "./look.ts";
@@ -23,9 +23,13 @@ export function examineFile(path: string, limits: FileLimits = {}): readonly Sym
     ...access(path, folder),
     ...disk(folder, fullBytes, scarceBytes),
     ...(existsSync(path) ? [...modes(path), ...content(path, walBytes)] : []),
-    ...(isHalfRestored(dirname(path))
-      ? [error("restore", `a restore into ${dirname(path)} was interrupted`, "run it again: it goes on where it was")]
-      : []),
+    ...halfRestored(dirname(path)).map((service) =>
+      error(
+        "restore",
+        `a restore of ${service} into ${dirname(path)} was interrupted`,
+        "run it again: it goes on where it was",
+      ),
+    ),
   ];
 }
 

@@ -3,6 +3,7 @@
  * trust in what they have. Works on a file that nobody uses.
  */
 import { DatabaseSync } from "node:sqlite";
+import { aheadMs } from "../backup/put-back.ts";
 import type { EraseScope } from "../storage.ts";
 import { literal } from "./fields.ts";
 import { tablesOf } from "./whole.ts";
@@ -12,9 +13,6 @@ export interface Restored {
   readonly now: number;
   readonly started: number;
 }
-
-/** Lists that take more than a write a millisecond for a while run ahead of the time. */
-const aheadMs = 60_000;
 
 /** More commits than were made between any backup and its loss. */
 const positionsSkipped = 1_000_000_000;
