@@ -89,7 +89,8 @@ describe("faults of Redis", { skip: withoutRedis() }, () => {
       () => cache.check(),
     ])
       await refused(work, /closed|ECONNREFUSED|ENOENT|ECONNRESET|EPIPE/);
-    assert.ok(performance.now() - started < 150, "nothing waits for a server that is known to be away");
+    // Ten waits would be two seconds.
+    assert.ok(performance.now() - started < 1_500, "nothing waits for a server that is known to be away");
     await server.start();
     await eventually(() => cache.check());
     assert.equal(await cache.increment("n", 1, 60), 1);
@@ -117,8 +118,8 @@ describe("faults of Redis", { skip: withoutRedis() }, () => {
       );
       assert.ok(performance.now() - started < 2_000);
       const next = performance.now();
-      await refused(() => cache.get("a"), /./);
-      assert.ok(performance.now() - next < 100, "who comes later does not wait");
+      for (let n = 0; n < 10; n++) await refused(() => cache.get("a"), /./);
+      assert.ok(performance.now() - next < 1_500, "who comes later does not wait");
     } finally {
       process.kill(pid, "SIGCONT");
     }
