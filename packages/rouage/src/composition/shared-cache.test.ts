@@ -77,6 +77,40 @@ describe("services that share a cache in Redis", { skip: withoutRedis() }, () =>
     assert.equal((await get(running, "/v1/kittens")).status, 429, "counted again");
   });
 
+  test("SIGKILL of the cache under load, and standing still: every request is answered as without, and counting goes on by itself", async (t) => {
+    const running = await started(t, "loaded", { rate_limit: "1000000/3600" });
+    const isCounted = async () => (await get(running, "/v1/kittens")).headers.has("ratelimit");
+    let isLoading = true;
+    let answered = 0;
+    const load = Array.from({ length: 8 }, async () => {
+      while (isLoading) {
+        assert.equal((await get(running, "/v1/kittens")).status, 200);
+        answered++;
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+    });
+    try {
+      for (let round = 0; round < 4; round++) {
+        await eventually(isCounted);
+        const before = answered;
+        if (round % 2 === 0) {
+          await server.kill();
+          await eventually(async () => answered > before + 50 && !(await isCounted()));
+          await server.start();
+        } else {
+          const pid = server.pid ?? assert.fail();
+          process.kill(pid, "SIGSTOP");
+          await eventually(async () => answered > before + 50 && !(await isCounted()));
+          process.kill(pid, "SIGCONT");
+        }
+      }
+      await eventually(isCounted);
+    } finally {
+      isLoading = false;
+      await Promise.all(load);
+    }
+  });
+
   test("a service starts and serves while its cache is away, and not with a password that is wrong", async (t) => {
     await server.kill();
     try {
