@@ -74,6 +74,11 @@ export interface Plugin {
 /** Something that runs as long as the service does: an event consumer, a scheduled job. */
 export interface BackgroundTask {
   readonly name: string;
+  /**
+   * True: of all processes that use the service's store one runs it at a time; when that one ends or is killed, another starts it within about a second. Consumers,
+   * listeners and webhooks are so. Default: every process runs it.
+   */
+  readonly once?: boolean;
   /** Starts it; the returned function (or disposal) ends it and resolves when it has ended. */
   start(context: ServiceContext): Promise<() => Promise<void>> | (() => Promise<void>);
 }

@@ -95,6 +95,7 @@ export const consumerLists = { positions: "consumers", deadLetters: "dead-letter
 export function consume(options: ConsumerOptions): Consumer {
   return {
     name: options.name,
+    once: true,
     start: async (host) => {
       const store = options.store ?? host.storage;
       await store.define([

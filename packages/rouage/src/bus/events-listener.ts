@@ -38,7 +38,7 @@ export function listen(options: ListenerOptions): BackgroundTask {
     throw new Error(
       `listener ${options.name}: the name must be lower-case letters and digits, in words joined by dashes`,
     );
-  return { name: options.name, start: (context) => startListener(options, context) };
+  return { name: options.name, once: true, start: (context) => startListener(options, context) };
 }
 
 async function startListener(options: ListenerOptions, context: ServiceContext): Promise<() => Promise<void>> {

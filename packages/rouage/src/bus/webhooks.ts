@@ -31,7 +31,11 @@ export function webhookTasks({ webhooks, timeoutMs = 15_000, wait }: WebhookOpti
   if (twice !== undefined) throw new Error(`setting webhooks: two are called ${twice}`);
   return webhooks.map((webhook) => {
     const receiver = { url: webhook.url, keys: keysOf(webhook), timeoutMs };
-    return { name: taskName(webhook), start: (context) => start(webhook, receiver, wait ?? pause, context) };
+    return {
+      name: taskName(webhook),
+      once: true,
+      start: (context) => start(webhook, receiver, wait ?? pause, context),
+    };
   });
 }
 

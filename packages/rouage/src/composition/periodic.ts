@@ -19,6 +19,7 @@ const pauseMs = 20;
 export function periodicTask({ name, seconds, step }: PeriodicWork): BackgroundTask {
   return {
     name,
+    once: true,
     start({ log }) {
       const stop = new AbortController();
       const running = run(stop.signal);

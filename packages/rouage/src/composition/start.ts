@@ -28,6 +28,7 @@ import { helloOf } from "./hello.ts";
 import { hookedResources } from "./hooks.ts";
 import { housekeepingOf } from "./housekeeping.ts";
 import { intercepted } from "./intercept.ts";
+import { startOnce } from "./once.ts";
 import { parcelsOf } from "./parcels.ts";
 import { metricsRoute, probeRoutes } from "./probes.ts";
 import { serviceHealth } from "./service-health.ts";
@@ -167,10 +168,18 @@ export async function startService(declaration: ServiceDeclaration, options: Sta
 
     // Who delivers keeps a position, which a read-only service may not.
     const webhooks = settings.readonly ? [] : webhookTasks({ webhooks: settings.webhooks });
-    const stopTasks = await startTasks(
-      options.tasks === false ? [] : [...parcels.tasks, ...webhooks, ...housekeeping.tasks],
+    const tasks = options.tasks === false ? [] : [...parcels.tasks, ...webhooks, ...housekeeping.tasks];
+    const stopOwn = await startTasks(
+      tasks.filter(({ once = false }) => !once),
       context,
     );
+    const stopOnce = await startOnce(
+      tasks.filter(({ once = false }) => once),
+      context,
+    ).catch(async (error: unknown) => {
+      await stopOwn(settings.stop_timeout_seconds * 1000);
+      throw error;
+    });
     const stopExporters = startExporters({
       ...{ name, version, settings, clock, log, metrics, worker: member?.number },
       further: processMetrics,
@@ -211,7 +220,8 @@ export async function startService(declaration: ServiceDeclaration, options: Sta
       const rest = (): number => Math.max(0, deadline - performance.now());
       await idle(face.running, rest);
       stopping.abort();
-      await stopTasks(rest());
+      await stopOnce(rest());
+      await stopOwn(rest());
       await stopExporters(rest());
       await release();
       await log.flush?.();

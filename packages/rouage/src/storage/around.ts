@@ -1,6 +1,9 @@
 /** A storage that passes everything on to another, apart from what it does itself. */
 import type { Storage } from "./storage.ts";
 
+/** Not reached: a storage does not lose what it can do. */
+const nobody = Promise.resolve(undefined);
+
 export function around(storage: Storage, own: Partial<Storage>): Storage {
   return {
     capabilities: storage.capabilities,
@@ -25,6 +28,7 @@ export function around(storage: Storage, own: Partial<Storage>): Storage {
     purgedBefore: (key) => storage.purgedBefore(key),
     check: (readOnly) => storage.check(readOnly),
     ...(storage.inspect === undefined ? {} : { inspect: storage.inspect }),
+    ...(storage.lease === undefined ? {} : { lease: (name: string) => storage.lease?.(name) ?? nobody }),
     close: () => storage.close(),
     [Symbol.asyncDispose]: () => storage[Symbol.asyncDispose](),
     ...own,

@@ -8,6 +8,7 @@ import { eraseTests } from "./conformance/erase.ts";
 import { expectationTests } from "./conformance/expectations.ts";
 import { filterTests } from "./conformance/filters.ts";
 import type { ConformanceSubject } from "./conformance/harness.ts";
+import { leaseTests } from "./conformance/leases.ts";
 import { lifeTests } from "./conformance/life.ts";
 import { logTests } from "./conformance/log.ts";
 import { oracleTests } from "./conformance/oracle.ts";
@@ -34,6 +35,7 @@ export function storageConformance(name: string, open: ConformanceSubject): void
     describe("log", () => logTests(open));
     describe("permissions and groups", () => permissionTests(open));
     describe("transactions", () => transactionTests(open));
+    describe("leases", () => leaseTests(open));
     describe("erasure", () => eraseTests(open));
     describe("the whole store", () => wholeTests(open));
     describe("copies", () => copyTests(open));

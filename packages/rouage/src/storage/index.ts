@@ -22,6 +22,7 @@ export {
   type EraseScope,
   type Expectation,
   type Finding,
+  type Lease,
   type ListDefinition,
   type ListKey,
   type ListQuery,

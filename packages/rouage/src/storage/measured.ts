@@ -120,11 +120,15 @@ export function measuredStorage(storage: Storage, metrics: Metrics): Storage {
     purgeTombstones: (key, before) => storage.purgeTombstones(key, before),
     purgedBefore: (key) => storage.purgedBefore(key),
     check: (readOnly) => storage.check(readOnly),
+    ...(storage.lease === undefined ? {} : { lease: (name: string) => storage.lease?.(name) ?? nobody }),
     ...(storage.inspect === undefined ? {} : { inspect: storage.inspect }),
     close: () => storage.close(),
     [Symbol.asyncDispose]: () => storage[Symbol.asyncDispose](),
   };
 }
+
+/** Not reached: a storage does not lose what it can do. */
+const nobody = Promise.resolve(undefined);
 
 function since(start: number): number {
   return (performance.now() - start) / 1000;

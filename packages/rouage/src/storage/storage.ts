@@ -224,6 +224,14 @@ export interface StorageCapabilities {
   readonly transactions: boolean;
 }
 
+/** The right to do what one process at a time does. It never replaces an expectation: who has it may lose it and not have noticed yet. */
+export interface Lease {
+  /** Aborts when somebody else may have it. */
+  readonly lost: AbortSignal;
+  /** Gives it back; what is lost or given back already stays so. */
+  release(): Promise<void>;
+}
+
 /** One storage, opened on a URL. Every method may throw ServiceError `unavailable` when the backend cannot be reached. */
 export interface Storage extends AsyncDisposable {
   readonly capabilities: StorageCapabilities;
@@ -285,6 +293,12 @@ export interface Storage extends AsyncDisposable {
   purgeTombstones(key: ListKey, before: number): Promise<number>;
   /** Highest `before` at which the list really lost tombstones, 0 when never: a client that saw less must start afresh. */
   purgedBefore(key: ListKey): Promise<number>;
+
+  /**
+   * Takes the right of this name (lower-case letters and dashes) over all who use the store, in whatever process; undefined while another has it. It ends with
+   * `release`, with `close`, and with the process, however that ends, and nothing is written to the log for it. Absent where no other process can use the store.
+   */
+  lease?(name: string): Promise<Lease | undefined>;
 
   /** A tiny real round trip; throws when the store is not usable. With `readOnly` it writes nothing. */
   check(readOnly?: boolean): Promise<void>;

@@ -31,8 +31,8 @@ export interface Spare {
 }
 
 /** A process that has loaded everything and waits for its settings. */
-export function spareProcess(): Spare {
-  const child = spawn(process.execPath, [join(import.meta.dirname, "service-process.ts")], {
+export function spareProcess(script = join(import.meta.dirname, "service-process.ts")): Spare {
+  const child = spawn(process.execPath, [script], {
     stdio: ["pipe", "pipe", "inherit"],
   });
   child.stdin.on("error", () => {});

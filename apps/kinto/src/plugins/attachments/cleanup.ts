@@ -27,6 +27,7 @@ const sweepMs = 10 * 60_000;
 export function cleanupTask(files: FileStore, settings: AttachmentSettings): BackgroundTask {
   return {
     name: consumerName,
+    once: true,
     async start(context) {
       const cleaning = cleanup(context, files, settings);
       const { storage, log } = context;

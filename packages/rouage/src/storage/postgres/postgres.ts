@@ -22,6 +22,7 @@ import { eraser } from "./erase.ts";
 import { ConnectionLost, cancelled, isWorthAnotherTry, sqlState, translated } from "./failures.ts";
 import { groupCommit } from "./group-commit.ts";
 import { inspectSchema } from "./inspect.ts";
+import { postgresLeases } from "./leases.ts";
 import { listener } from "./listen.ts";
 import { newest, readLog } from "./log.ts";
 import { lockClass, migrate } from "./migrations.ts";
@@ -145,6 +146,7 @@ export async function postgresStorage({
     open: (remark) => connect(driver, { url, setup: setup(0), remark }),
     now: clock.now,
   });
+  const leases = postgresLeases({ line: line(openWriter), number });
   const others = listener({ open: openWriter, channel, news, log });
   let closed = false;
   let closing: Promise<void> | undefined;
@@ -387,6 +389,15 @@ export async function postgresStorage({
       return (await listRow(key))[1];
     },
 
+    async lease(name) {
+      open();
+      try {
+        return await leases.take(name);
+      } catch (error) {
+        throw translated(error);
+      }
+    },
+
     async check(readOnly = false) {
       if (readOnly) await lookUp(({ run }) => run("SELECT value FROM rouage_meta WHERE key = 'schema'"));
       else {
@@ -412,6 +423,7 @@ export async function postgresStorage({
         news.notify();
         await Promise.all([
           others.close(),
+          leases.close(),
           readers.end(),
           background.end(),
           ...[lines.group, lines.transactions, ...lines.lookups].map((each) => each.end()),

@@ -12,6 +12,7 @@ import { type Database, openDatabase, translated } from "./database.ts";
 import { eraser } from "./erase.ts";
 import { groupCommit } from "./group-commit.ts";
 import { inspectFile } from "./inspect.ts";
+import { sqliteLeases } from "./leases.ts";
 import { newest, readLog } from "./log.ts";
 import { assertUpToDate, migrate } from "./migrations.ts";
 import { groupsWithMembers, reachableObjects } from "./permission-reader.ts";
@@ -123,6 +124,7 @@ export function sqliteStorage({
     limitMs: transactionLimitMs,
   });
   const erase = eraser({ path, group, now: clock.now });
+  const leases = sqliteLeases(path);
   const others = watchOthers(database, news);
   let closed = false;
   let closing: Promise<void> | undefined;
@@ -327,6 +329,11 @@ export function sqliteStorage({
         return Math.max((row?.[0] as number | undefined) ?? 0, restored);
       }),
 
+    async lease(name) {
+      open();
+      return leases.take(name);
+    },
+
     async check(readOnly = false) {
       if (readOnly) read(({ database }) => one(database.prepare("SELECT value FROM meta WHERE key = 'schema'")));
       else {
@@ -351,6 +358,7 @@ export function sqliteStorage({
         news.notify();
         others.close();
         await checkpoints.close();
+        leases.close();
         cache.close();
         await foreign;
         wal.close();
