@@ -24,6 +24,9 @@ export interface EraseParts {
   readonly recorder: Recorder;
 }
 
+/** Of the entry of the log that says so to other processes. */
+export const erasedType = "audit.subject-erased";
+
 /** @throws ServiceError `unavailable` while entries that may name the person wait in the spool */
 export async function erasePerson(parts: EraseParts, person: string): Promise<AccessErasure> {
   const { storage, chain, subjects, spool, recorder } = parts;
@@ -33,6 +36,8 @@ export async function erasePerson(parts: EraseParts, person: string): Promise<Ac
   if (spool.waiting()) throw new ServiceError("unavailable", { cause: new Error("the audit spool cannot be emptied") });
   // Behind this turn every append has either ended or will find the person erased.
   await chain.exclusive(async () => subjects.erased(person));
+  // Other processes stop naming the person when they read this.
+  await storage.commit([{ kind: "event", key: subjects.key(person), type: erasedType, data: {} }]);
   const pseudonym = await subjects.find(person);
   if (pseudonym === undefined) return { links: 0, notes: 0, events: 0, entries_unlinked: 0 };
   const unlinked = await storage.count(

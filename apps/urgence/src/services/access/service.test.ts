@@ -135,6 +135,8 @@ async function setUp(kind: StorageKind = anyStorage, more: Partial<AccessDeps> =
     accessLog,
     entries,
     verify: () => verifyAudit(real, keys.jwks()),
+    /** Another process on the same store, as far as the service can tell. */
+    another: () => definition.start({ clock, storage, log }),
     async restart() {
       await service.stop();
       service = await definition.start({ clock, storage, log });
@@ -263,6 +265,18 @@ for (const kind of testStorages)
       context.storage.failErase = () => false;
       const receipt = await context.send(internal, "DELETE", `/internal/people/${ada.id}`);
       assert.deepEqual(receipt.json.data, { links: 1, notes: 0, events: 1, entries_unlinked: 1 });
+    });
+
+    test("an access at one process of a person who was erased at another makes no new link", async () => {
+      await using context = await setUp(kind);
+      await context.look();
+      await using other = await context.another();
+      const erased = await other.fetch(requestAs(internal, "DELETE", `/internal/people/${ada.id}`));
+      assert.equal(((await erased.json()) as { data: { links: number } }).data.links, 1);
+      // Until this process has read of it, it knows the pseudonym by heart, which leads to nobody any more.
+      do await context.look();
+      while ("subject" in ((await context.entries()).at(-1) ?? {}));
+      assert.deepEqual(await Array.fromAsync(context.storage.scan(auditLists.subjects)), []);
     });
 
     test("an access still on its way when the person is erased makes no new link", async () => {

@@ -1,5 +1,6 @@
 /** The access service: responders look people up, every access is recorded before its data leaves, and people see who looked. */
 import { randomUUIDv7 } from "node:crypto";
+import { setTimeout as delay } from "node:timers/promises";
 import {
   type AuthenticationPolicy,
   type BackgroundTask,
@@ -18,7 +19,7 @@ import { Type } from "typebox";
 import { accessLog, ownLookups, type Page } from "./access-log.ts";
 import { auditOutcomes } from "./audit/entry.ts";
 import { auditLists } from "./audit/records.ts";
-import { erasePerson } from "./erase.ts";
+import { erasedType, erasePerson } from "./erase.ts";
 import { lookup } from "./lookup.ts";
 import { lookupSchema } from "./lookup-request.ts";
 import { type AccessOptions, type AccessParts, accessParts } from "./parts.ts";
@@ -49,7 +50,7 @@ export function accessService(deps: AccessDeps): ServiceDefinition {
     description: "Lookup by responders, with a tamper-evident record of every access",
     authentication: deps.authentication,
     routes: (context) => [...publicRoutes(deps, context, partsOf), ...internalRoutes(deps, context, partsOf)],
-    tasks: [maintenance(partsOf)],
+    tasks: [spoolTask(partsOf), followErased(partsOf), maintenance(partsOf)],
   });
 }
 
@@ -145,33 +146,87 @@ function internalRoutes(deps: AccessDeps, context: ServiceContext, partsOf: Part
   ];
 }
 
-/** Empties the spool as soon as the store works again, signs finished days, removes what is too old. */
-function maintenance(partsOf: PartsOf): BackgroundTask {
+/** Empties the spool as soon as the store works again: each process its own, and those that the dead have left. */
+function spoolTask(partsOf: PartsOf): BackgroundTask {
   return {
-    name: "audit-maintenance",
+    name: "audit-spool",
     async start(context) {
-      const { recorder, spool, maintain } = await partsOf(context);
-      let running: Promise<unknown> = Promise.resolve();
-      const inTurn = (what: string, work: () => Promise<unknown>) => {
-        running = running
-          .then(work)
-          .catch((error) =>
-            context.log.error({ error: String(error) }, `audit: ${what} failed, it will be tried again`),
-          );
-      };
-      const drain = () => {
-        if (spool.waiting()) inTurn("emptying the spool", recorder.drain);
-      };
-      drain();
-      inTurn("maintenance", maintain);
-      const timers = [setInterval(drain, 1_000), setInterval(() => inTurn("maintenance", maintain), 15 * 60_000)];
-      for (const timer of timers) timer.unref();
+      const { recorder, spool } = await partsOf(context);
+      const end = every(1_000, async () => {
+        if (spool.waiting()) await recorder.drain();
+      });
       return async () => {
-        for (const timer of timers) clearInterval(timer);
-        await running;
+        await end();
         await spool.close();
       };
     },
+  };
+}
+
+/** Learns who was erased by other processes, so that what is on its way here makes no new link. */
+function followErased(partsOf: PartsOf): BackgroundTask {
+  return {
+    name: "audit-erased",
+    async start(context) {
+      const { storage, log } = context;
+      const { subjects } = await partsOf(context);
+      const stop = new AbortController();
+      const { signal } = stop;
+      let after = await storage.position();
+      const follow = async (): Promise<void> => {
+        while (!signal.aborted) {
+          try {
+            const resources = [auditLists.subjects];
+            for await (const { position, type, id } of storage.log({ after, follow: true, resources, signal })) {
+              after = position;
+              if (type === erasedType) subjects.erasedRow(id);
+            }
+            if (!signal.aborted) await pause(signal);
+          } catch (error) {
+            if (signal.aborted) return;
+            log.warn({ error: String(error) }, "audit: erasures elsewhere cannot be followed, it is tried again");
+            await pause(signal);
+          }
+        }
+      };
+      const following = follow();
+      return async () => {
+        stop.abort();
+        await following;
+      };
+    },
+  };
+}
+
+async function pause(signal: AbortSignal): Promise<void> {
+  await delay(1_000, undefined, { signal, ref: false }).catch(() => {});
+}
+
+/** Signs finished days, removes what is too old. */
+function maintenance(partsOf: PartsOf): BackgroundTask {
+  return {
+    name: "audit-maintenance",
+    once: true,
+    async start(context) {
+      const { maintain } = await partsOf(context);
+      return every(15 * 60_000, async () => {
+        await maintain().catch((error) =>
+          context.log.error({ error: String(error) }, "audit: maintenance failed, it will be tried again"),
+        );
+      });
+    },
+  };
+}
+
+/** Now and then, one after the other; the returned function ends it. */
+function every(ms: number, work: () => Promise<void>): () => Promise<void> {
+  let running = work();
+  const timer = setInterval(() => {
+    running = running.then(work);
+  }, ms).unref();
+  return async () => {
+    clearInterval(timer);
+    await running;
   };
 }
 

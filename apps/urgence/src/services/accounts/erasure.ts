@@ -50,6 +50,8 @@ interface ErasureRecord {
 /** Longer than any request lives that was admitted before the account was closed. */
 const secondLookMs = 60_000;
 const receiptMs = 30 * 86_400_000;
+/** Runs of one erasure that meet another process's. */
+const mostRuns = 10;
 
 export function erasures(parts: Parts): Erasures {
   const { storage, store, clock, log, deps } = parts;
@@ -119,7 +121,12 @@ export function erasures(parts: Parts): Erasures {
     const current = await load(account);
     if (current === undefined) throw new Error("the erasure's record is gone");
     const { revision, ...record } = current;
-    const next = { ...record, ...progress };
+    // Another process has come to the end first, and said so.
+    if (progress.state === "done" && record.state === "done") return record;
+    const counts = { ...record.counts };
+    // What another process has counted meanwhile is of the same things, or of none that were left.
+    for (const [service, own] of Object.entries(progress.counts ?? {})) counts[service] = larger(counts[service], own);
+    const next = { ...record, ...progress, counts };
     await storage.commit([put(account, next, { kind: "revision", revision }), ...also]);
     return next;
   }
@@ -182,11 +189,22 @@ export function erasures(parts: Parts): Erasures {
     }
   }
 
-  /** One run at a time for each account. */
+  /** Another process may be at the same erasure: who comes second goes on from what the first has reached. */
+  async function runThrough(account: string): Promise<Receipt> {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await run(account);
+      } catch (error) {
+        if (!(error instanceof CommitConflict) || attempt >= mostRuns) throw error;
+      }
+    }
+  }
+
+  /** One run at a time for each account in this process. */
   function advance(account: string): Promise<Receipt> {
     const current = running.get(account);
     if (current !== undefined) return current;
-    const started = run(account).finally(() => running.delete(account));
+    const started = runThrough(account).finally(() => running.delete(account));
     running.set(account, started);
     return started;
   }
@@ -262,6 +280,11 @@ export function erasures(parts: Parts): Erasures {
       return scopes.length === 0 ? 0 : (await storage.erase(scopes)).objects;
     },
   };
+}
+
+function larger(some: Counts = {}, others: Counts): Counts {
+  const names = new Set([...Object.keys(some), ...Object.keys(others)]);
+  return Object.fromEntries([...names].map((name) => [name, Math.max(some[name] ?? 0, others[name] ?? 0)]));
 }
 
 function receiptOf({ receipt, state, finished, counts }: ErasureRecord): Receipt {

@@ -53,7 +53,8 @@ export function accountsService(deps: AccountsDeps): ServiceDefinition {
           await sending;
         };
       }),
-      task("maintenance", (context) => repeatedly(runningIn(context))),
+      { ...task("maintenance", (context) => repeatedly(runningIn(context))), once: true },
+      task("keys", (context) => reloadKeys(runningIn(context).parts)),
     ],
   });
 }
@@ -95,6 +96,18 @@ export function readRevocation({ type, id }: LogEntry): Revocation | undefined {
   if (type === "session.revoked") return { kind: "sid", id };
   if (type === "account.erasing" || type === "account.deleted") return { kind: "sub", id };
   return undefined;
+}
+
+/** Keys that were rotated are known to every process. */
+function reloadKeys({ identity, log }: Parts): () => Promise<void> {
+  let reloading: Promise<void> = Promise.resolve();
+  const timer = setInterval(() => {
+    reloading = identity.reload().catch((error: unknown) => log.error({ err: error }, "the keys cannot be read again"));
+  }, hourMs).unref();
+  return async () => {
+    clearInterval(timer);
+    await reloading;
+  };
 }
 
 const tickMs = 30_000;

@@ -190,7 +190,8 @@ for (const kind of testStorages)
   });
 
 /** The same store under a new service, whose retention runs at its start. */
-async function restart({ storage, clock, call }: Awaited<ReturnType<typeof setUp>>): Promise<void> {
+async function restart({ service: former, storage, clock, call }: Awaited<ReturnType<typeof setUp>>): Promise<void> {
+  await former.stop();
   const service = await positionsService({ authentication: [testPolicy], call, phoneHashKey: key }).start({
     clock,
     storage,

@@ -145,6 +145,7 @@ function amlRoutes(deps: PositionsDeps, context: ServiceContext, inbox: AmlInbox
 function retention(inboxOf: (context: ServiceContext) => AmlInbox): BackgroundTask {
   return {
     name: "position-retention",
+    once: true,
     start(context) {
       const { storage, clock, log } = context;
       const inbox = inboxOf(context);

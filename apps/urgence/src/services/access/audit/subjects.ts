@@ -16,6 +16,8 @@ export interface Subjects {
   forgetCache(): void;
   /** Remembers that the person was erased: what is still on its way must not make a new link. */
   erased(person: string): void;
+  /** The same of a person whom another process has erased, by the id of the link. */
+  erasedRow(id: string): void;
   /** Where the link is kept. */
   key(person: string): ObjectKey;
 }
@@ -57,13 +59,15 @@ export function subjects(storage: Storage, key: Uint8Array): Subjects {
       return { pseudonym, change };
     },
     forgetCache: () => cache.clear(),
-    erased(person) {
-      const id = rowId(person);
-      cache.delete(id);
-      erased.add(id);
-      if (erased.size > cacheLimit) for (const oldest of erased) return void erased.delete(oldest);
-    },
+    erased: (person) => forget(rowId(person)),
+    erasedRow: forget,
   };
+
+  function forget(id: string): void {
+    cache.delete(id);
+    erased.add(id);
+    if (erased.size > cacheLimit) for (const oldest of erased) return void erased.delete(oldest);
+  }
 }
 
 function remember(cache: Map<string, string>, id: string, pseudonym: string): void {
