@@ -2,7 +2,7 @@
  * Puts a backup where stores are to be. Everything is prepared beside, checked, moved to a new epoch and rid of what was erased since; only then it takes
  * the places, in an order that an interruption does not lose: the next run goes on.
  */
-import { existsSync, readdirSync } from "node:fs";
+import { existsSync, readdirSync, statSync } from "node:fs";
 import { mkdir, readFile, rename, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
@@ -70,7 +70,7 @@ export function isHalfRestored(folder: string, service: string): boolean {
 
 /** The services of whose restore into this folder that is so. */
 export function halfRestored(folder: string): readonly string[] {
-  if (!existsSync(folder)) return [];
+  if (statSync(folder, { throwIfNoEntry: false })?.isDirectory() !== true) return [];
   const begun = readdirSync(folder).filter((name) => name.startsWith(`${stagingName}-`));
   return begun
     .map((name) => decodeURIComponent(name.slice(stagingName.length + 1)))
