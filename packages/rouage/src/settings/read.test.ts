@@ -116,16 +116,16 @@ describe("formats", () => {
 
   test("what no parser takes is told with its line, and nothing of it is quoted", (t) => {
     const broken: Readonly<Record<string, string>> = {
-      "a.toml": "title = 'x'\nport = = pw",
+      "a.toml": "title = 'x'\nport = = geheimnis",
       "a.yaml": "title: x\n\tpw: - [",
-      "a.json": '{"title": "x",\n "pw" oops}',
+      "a.json": '{"title": "x",\n "geheimnis" oops}',
       "a.ini": "[app]\npw",
     };
     for (const [name, content] of Object.entries(broken)) {
       const path = file(t, name, content);
       const told = problems({ file: path }).join("\n");
       assert.match(told, /^config \| file .+ line 2 \| /, name);
-      assert.doesNotMatch(told, /pw/);
+      assert.doesNotMatch(told, /geheimnis/);
     }
   });
 
@@ -180,11 +180,11 @@ describe("problems", () => {
 
   test("values never show in a message", (t) => {
     const sources = {
-      file: file(t, "a.json", '{"secret": "pw" oops'),
-      environment: { APP_SECRET: "pw", APP_PORT: "pw" },
+      file: file(t, "a.json", '{"secret": "geheimnis" oops'),
+      environment: { APP_SECRET: "geheimnis", APP_PORT: "geheimnis" },
     };
     assert.equal(problems(sources).length, 3);
-    assert.doesNotMatch(problems(sources).join(), /pw/);
+    assert.doesNotMatch(problems(sources).join(), /geheimnis/);
   });
 
   test("a required setting that nobody gave is named with its variable", () => {
