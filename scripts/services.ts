@@ -6,7 +6,9 @@ import { spawnSync } from "node:child_process";
 import { existsSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { findRedis } from "../packages/rouage/src/cache/redis/test-server.ts";
+import { ferretVersion, findFerret } from "../packages/rouage/src/storage/mongodb/test-server.ts";
 import { findPostgres } from "../packages/rouage/src/storage/postgres/test-server.ts";
+import { buildFerret, hasGo } from "./ferretdb.ts";
 
 const chromium = process.env.CHROMIUM_PATH ?? "/usr/bin/chromium";
 
@@ -69,6 +71,33 @@ if (redis === undefined) {
   fail("Redis is missing. Install it (Debian: apt-get install redis-server), or name its program in REDIS_SERVER");
 }
 process.stdout.write(`redis: ${run(redis, ["--version"]).trim()}\n`);
+
+if (process.env.ROUAGE_TEST_MONGODB !== undefined) {
+  process.stdout.write("mongodb: the server that ROUAGE_TEST_MONGODB names\n");
+} else {
+  if (findFerret() === undefined && !hasGo() && process.getuid?.() === 0 && existsSync("/usr/bin/apt-get")) {
+    process.stdout.write("go: installing from Debian's packages\n");
+    run("apt-get", ["update", "-q"]);
+    run("apt-get", ["install", "-y", "-q", "--no-install-recommends", "golang-go", "ca-certificates"], {
+      DEBIAN_FRONTEND: "noninteractive",
+    });
+  }
+  if (findFerret() === undefined && hasGo()) {
+    process.stdout.write("mongodb: building FerretDB, which takes a minute or two\n");
+    try {
+      buildFerret();
+    } catch (error) {
+      fail(error instanceof Error ? error.message : String(error));
+    }
+  }
+  const ferret = findFerret();
+  if (ferret === undefined) {
+    fail(
+      "FerretDB is missing, and Go to build it with. Install Go, or name the program in FERRETDB_BIN or a server in ROUAGE_TEST_MONGODB",
+    );
+  }
+  process.stdout.write(`mongodb: FerretDB ${ferretVersion}, ${ferret}\n`);
+}
 
 /** Debian's packages ask this file whether they may start what they bring (policy-rc.d of invoke-rc.d). */
 function withoutStarting(install: () => void): void {

@@ -4,8 +4,8 @@
  */
 import pg from "pg";
 import { indexed } from "../../packages/rouage/src/storage/postgres/fields.ts";
-import { sortKey } from "../../packages/rouage/src/storage/postgres/text.ts";
 import { parsePostgresUrl } from "../../packages/rouage/src/storage/postgres/url.ts";
+import { sortKey } from "../../packages/rouage/src/storage/sort-key.ts";
 import { type Driver, grouped, type Put, rendered } from "./driver-statements.ts";
 
 const lock = "SELECT pg_advisory_xact_lock(42, 1)";

@@ -24,7 +24,7 @@ export const settingsSchema = Type.Object({
     pattern: "^[a-z][a-z0-9+.-]*:",
     default: "sqlite:data/{name}.db",
     description:
-      "URL of the storage: `memory:`, `sqlite:PATH`, relative to the working directory, or `postgres://USER:PASSWORD@HOST/DATABASE` (see [Storage](storage.md)); `{name}` is the service's name.",
+      "URL of the storage: `memory:`, `sqlite:PATH`, relative to the working directory, `postgres://USER:PASSWORD@HOST/DATABASE` or `mongodb://USER:PASSWORD@HOST/DATABASE` (see [Storage](storage.md)); `{name}` is the service's name.",
   }),
   migrate: Type.Enum(["auto", "check"], {
     default: "auto",

@@ -36,11 +36,12 @@ test("any other URL is refused with the accepted forms, without the password in 
     "memory:x",
     "mysql://ann:s3cret@db/x",
     "postgres:",
+    "mongodb:",
     "toString:x",
     "/tmp/x.db",
   ]) {
     await assert.rejects(openStorage(url, { clock }), (error: Error) => {
-      assert.match(error.message, /expected "memory:", "sqlite:PATH" or "postgres:/);
+      assert.match(error.message, /expected "memory:", "sqlite:PATH", "postgres:\/\/…" or "mongodb:/);
       assert.doesNotMatch(error.message, /s3cret/);
       return true;
     });

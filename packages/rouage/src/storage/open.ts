@@ -12,7 +12,7 @@ export interface OpenStorageOptions {
   readonly metrics?: Metrics;
   /** Longest that one list or count may hold up other requests, in milliseconds; 0: as long as it likes. Default: the storage's own. */
   readonly queryBudgetMs?: number;
-  /** Of the service: default of `?schema=` where several services share a database. */
+  /** Of the service: default of `?schema=` or `?prefix=` where several services share a database. */
   readonly name?: string;
   /**
    * Opens what is there, for who looks at a store without its service: nothing is made, migrated or indexed, all of its resources are defined, without
@@ -26,17 +26,24 @@ type StorageParts = Omit<OpenStorageOptions, "log"> & { readonly log: Logger };
 const postgres = async (location: string, options: StorageParts): Promise<Storage> =>
   (await import("./postgres/postgres.ts")).postgresStorage({ url: `postgres://${location}`, ...options });
 
+const mongo =
+  (scheme: string) =>
+  async (location: string, options: StorageParts): Promise<Storage> =>
+    (await import("./mongodb/mongodb.ts")).mongoStorage({ url: `${scheme}://${location}`, ...options });
+
 const schemes: Readonly<Record<string, (location: string, options: StorageParts) => Storage | Promise<Storage>>> = {
   memory: async (_location, options) => (await import("./memory.ts")).memoryStorage(options),
   sqlite: async (location, options) =>
     (await import("./sqlite/sqlite.ts")).sqliteStorage({ path: location, ...options }),
   postgres,
   postgresql: postgres,
+  mongodb: mongo("mongodb"),
+  "mongodb+srv": mongo("mongodb+srv"),
 };
 
 /**
  * `memory:` keeps everything in this process; `sqlite:PATH` in a file, relative to the working directory, made when absent;
- * `postgres://…` in a schema of a database, made when absent, see docs/storage.md.
+ * `postgres://…` in a schema of a database, `mongodb://…` and `mongodb+srv://…` in collections of one, made when absent, see docs/storage.md.
  * @throws Error naming the accepted forms when the URL is none of them; with `asFound` also when there is no store, or one of another version
  */
 export async function openStorage(url: string, options: OpenStorageOptions): Promise<Storage> {
@@ -46,7 +53,7 @@ export async function openStorage(url: string, options: OpenStorageOptions): Pro
   const open = Object.hasOwn(schemes, scheme) ? schemes[scheme] : undefined;
   if (open === undefined || (scheme === "memory") !== (location === "")) {
     throw new Error(
-      `not a storage URL: ${JSON.stringify(redact(url))}; expected "memory:", "sqlite:PATH" or "postgres://…"`,
+      `not a storage URL: ${JSON.stringify(redact(url))}; expected "memory:", "sqlite:PATH", "postgres://…" or "mongodb://…"`,
     );
   }
   if (scheme === "memory" && options.asFound === true) throw new Error("memory: keeps nothing that could be looked at");

@@ -56,6 +56,10 @@ async function lookAt(url: string, name: string | undefined): Promise<StoreLook 
     const { lookAtSchema } = await import("./postgres/look.ts");
     return lookAtSchema(url, name);
   }
+  if (scheme === "mongodb" || scheme === "mongodb+srv") {
+    const { lookAtDatabase } = await import("./mongodb/look.ts");
+    return lookAtDatabase(url, name);
+  }
   return undefined;
 }
 

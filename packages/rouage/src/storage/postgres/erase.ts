@@ -2,13 +2,13 @@
  * Erases objects, tombstones and what the log keeps of them, then has the tables written anew without what is left of removed rows.
  * What PostgreSQL keeps beside its tables (the write-ahead log, backups, freed blocks of the disk) is not ours to reach.
  */
+import { bindable } from "../sort-key.ts";
 import type { EraseCount, EraseScope } from "../storage.ts";
 import type { Connection } from "./connection.ts";
 import { unavailable } from "./failures.ts";
 import { type Bind, binding } from "./fields.ts";
 import { identifier } from "./quote.ts";
 import { tableOf } from "./resources.ts";
-import { bindable } from "./text.ts";
 
 type Run = Pick<Connection, "run">;
 

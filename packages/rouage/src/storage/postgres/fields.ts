@@ -5,9 +5,10 @@
 import type { Json } from "../../json.ts";
 import { maximumPathDepth } from "../evaluate.ts";
 import type { FieldPath, SortValue } from "../filter.ts";
+import { bindable, sortKey, storable } from "../sort-key.ts";
 import type { SqlValue } from "./connection.ts";
 import { literal } from "./quote.ts";
-import { bindable, headLength, sortKey, storable } from "./text.ts";
+import { headLength } from "./text.ts";
 
 /** Adds a value to those of a statement and answers what stands for it. */
 export type Bind = (value: SqlValue) => string;

@@ -1,7 +1,8 @@
 /** Filters as SQL conditions that are true or false, never NULL, so that `not` means what it says. */
 import type { Filter } from "../filter.ts";
+import { bindable, sortKey } from "../sort-key.ts";
 import { among, type Bind, compared, type Operator, sqlField } from "./fields.ts";
-import { bindable, likePattern, sortKey } from "./text.ts";
+import { likePattern } from "./text.ts";
 
 export interface FilterContext {
   readonly bind: Bind;

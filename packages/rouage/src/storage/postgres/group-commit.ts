@@ -3,6 +3,8 @@
  * lock that it holds from before its first question until its COMMIT is visible makes the order of commits the order of positions,
  * and leaves nothing to deadlock with; it is the same in all processes.
  */
+import { together } from "../draft-questions.ts";
+import type { Wanted } from "../draft-steps.ts";
 import type { Change, ChangeResult, CommitContext, ListKey } from "../storage.ts";
 import type { Connection } from "./connection.ts";
 import type { Line } from "./connections.ts";
@@ -15,8 +17,7 @@ import {
   translated,
   unavailable,
 } from "./failures.ts";
-import { together } from "./load.ts";
-import { prepareSteps, type Store, type Wanted } from "./steps.ts";
+import { prepareSteps, type Store } from "./steps.ts";
 
 export interface GroupCommit {
   commit(changes: readonly Change[], context: CommitContext): Promise<readonly ChangeResult[]>;

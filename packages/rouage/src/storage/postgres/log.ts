@@ -2,10 +2,10 @@
 import { ServiceError } from "../../errors.ts";
 import { logColumns, logEntry } from "../log-rows.ts";
 import type { Notifier } from "../notifier.ts";
+import { bindable } from "../sort-key.ts";
 import type { LogEntry, LogQuery } from "../storage.ts";
 import type { Connection } from "./connection.ts";
 import { binding } from "./fields.ts";
-import { bindable } from "./text.ts";
 
 type Run = Pick<Connection, "run">;
 

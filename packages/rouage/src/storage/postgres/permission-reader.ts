@@ -1,10 +1,10 @@
 /** Reads permission entries and groups, through the indexes of `aces` and `members` alone. */
 import type { Permissions, ReachableObject, ReachableQuery } from "../permissions.ts";
+import { bindable } from "../sort-key.ts";
 import type { ObjectKey } from "../storage.ts";
 import type { Connection, Row, Statement } from "./connection.ts";
 import { binding } from "./fields.ts";
 import { all, principalIn } from "./filters.ts";
-import { bindable } from "./text.ts";
 
 type Run = Pick<Connection, "run">;
 type Read = <T>(work: (connection: Run) => Promise<T>) => Promise<T>;

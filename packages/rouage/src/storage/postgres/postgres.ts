@@ -4,9 +4,10 @@ import { ServiceError } from "../../errors.ts";
 import type { Logger } from "../../telemetry/log.ts";
 import type { Metrics } from "../../telemetry/metrics.ts";
 import { checkChanges } from "../check-changes.ts";
+import { checkKey, checkKeys } from "../check-keys.ts";
 import { notifier } from "../notifier.ts";
+import { bindable } from "../sort-key.ts";
 import {
-  type Change,
   type ListDefinition,
   type ListKey,
   type ListQuery,
@@ -31,7 +32,6 @@ import { countObjects, listEntries, type Place, scanEntries } from "./queries.ts
 import { identifier } from "./quote.ts";
 import { defineResource, foundResources, type PostgresResource } from "./resources.ts";
 import { type StoredRow, storedEntry } from "./rows.ts";
-import { bindable } from "./text.ts";
 import { type Inside, type InTransaction, transactions as transactionsOf } from "./transactions.ts";
 import { parsePostgresUrl } from "./url.ts";
 import { emptyOut, listStates, totalsOf } from "./whole.ts";
@@ -59,9 +59,6 @@ const groupBuckets: readonly number[] = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512];
 const lockAheadMs = 500;
 /** A process that stands still in a transaction holds everybody up: the server ends its session. */
 const idleTimeoutMs = 15_000;
-
-/** Longest key in bytes, all of its parts together: an entry of an index has 2,704. */
-const longestKey = 2_000;
 
 /** @throws Error when the driver is missing, the URL is wrong, or the schema is of a newer version or of something else */
 export async function postgresStorage({
@@ -448,20 +445,4 @@ function asCostly<T>(work: (connection: Inside) => Promise<T>): (connection: Ins
     work(connection).catch((error: unknown) => {
       throw sqlState(error) === cancelled ? new QueryTooCostly() : error;
     });
-}
-
-/** @throws ServiceError `invalid-parameters` where a key is none that an index takes */
-function checkKeys(changes: readonly Change[]): void {
-  for (const change of changes) {
-    if (change.kind !== "members" && change.kind !== "forget") {
-      checkKey("id" in change.key ? change.key : { ...change.key, id: "" });
-    }
-  }
-}
-
-function checkKey({ resource, parent, id }: ObjectKey): void {
-  const key = `${resource}${parent}${id}`;
-  if (key.includes("\0") || (key.length * 3 > longestKey && Buffer.byteLength(key) > longestKey)) {
-    throw new ServiceError("invalid-parameters", { message: "Invalid object id" });
-  }
 }

@@ -1,6 +1,7 @@
 /** Lists, counts and scans as statements: filtering, ordering and paging all happen in PostgreSQL. */
 
 import type { Filter, Sort, SortValue } from "../filter.ts";
+import { bindable } from "../sort-key.ts";
 import type { ListQuery, ScanQuery, StoredEntry } from "../storage.ts";
 import { withinSize } from "../within-size.ts";
 import type { Connection, Statement } from "./connection.ts";
@@ -8,7 +9,7 @@ import { type Bind, binding, compared, type SqlField, sqlField } from "./fields.
 import { all, filterSql } from "./filters.ts";
 import type { PostgresResource } from "./resources.ts";
 import { type StoredRow, storedEntry } from "./rows.ts";
-import { bindable, headLength } from "./text.ts";
+import { headLength } from "./text.ts";
 
 type Run = Pick<Connection, "run">;
 

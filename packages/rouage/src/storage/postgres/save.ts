@@ -1,9 +1,10 @@
 /** Writes what a draft has come to: a fixed number of statements however many objects there are, sent without waiting in between. */
+import type { Draft, DraftEntry } from "../draft.ts";
+import { bindable } from "../sort-key.ts";
 import type { ObjectKey } from "../storage.ts";
 import type { SqlValue, Statement } from "./connection.ts";
-import type { Draft, DraftEntry } from "./draft.ts";
 import type { PostgresResource } from "./resources.ts";
-import { bindable, storableJson } from "./text.ts";
+import { storableJson } from "./text.ts";
 
 export function saveStatements(
   { entries, lists, log, groups, forgotten }: Draft,

@@ -3,7 +3,8 @@ import { describe, test } from "node:test";
 import fc from "fast-check";
 import type { Json } from "../../json.ts";
 import { compareStrings, compareValues } from "../evaluate.ts";
-import { bindable, likePattern, sortKey, storable, storableJson } from "./text.ts";
+import { bindable, sortKey, storable } from "../sort-key.ts";
+import { likePattern, storableJson } from "./text.ts";
 
 const text = fc.string({
   unit: fc.constantFrom("a", "\0", "\u0001", "\u0002", "\ud800", "\udfff", "\ue000", "\ue001", "\uf8ff", "😀"),

@@ -6,13 +6,14 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 import type { Logger } from "../../telemetry/log.ts";
 import { ambient, answer, type Ended, type PartBrackets, type Task } from "../ambient.ts";
+import { together } from "../draft-questions.ts";
+import type { Wanted } from "../draft-steps.ts";
 import type { Change, ChangeResult, CommitContext, ListKey } from "../storage.ts";
 import type { Connection } from "./connection.ts";
 import type { Line } from "./connections.ts";
 import { ConnectionLost, isBackendError, isLate, isWorthAnotherTry, translated, unavailable } from "./failures.ts";
 import { causeOf, save } from "./group-commit.ts";
-import { together } from "./load.ts";
-import { prepareSteps, type Store, type Wanted } from "./steps.ts";
+import { prepareSteps, type Store } from "./steps.ts";
 
 /** A turn begins no further transaction after this long, so that other writes get theirs. */
 const longestTurnMs = 8;

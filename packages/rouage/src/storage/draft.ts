@@ -1,28 +1,35 @@
 /**
- * What commits make of what is stored, worked out in this process: while it holds the store's lock nobody else changes what was
- * loaded. Many commits become one set of rows to write, and one that fails has written nothing.
+ * What commits make of what is stored, worked out in this process, for storages in a database: nobody else changes meanwhile what was
+ * loaded. Many commits become one set of things to write, and one that fails has written nothing.
  */
-import { uniqueValue } from "../evaluate.ts";
-import { normalPermissions, withoutPrincipal } from "../normal-permissions.ts";
-import type { Permissions } from "../permissions.ts";
-import { nextRevision } from "../revision.ts";
-import type { Change, ChangeResult, CommitContext, ListKey, ObjectKey } from "../storage.ts";
-import type { PostgresResource } from "./resources.ts";
-import { storedObject } from "./rows.ts";
-import { bindable, sortKey } from "./text.ts";
+import { uniqueValue } from "./evaluate.ts";
+import { normalPermissions, withoutPrincipal } from "./normal-permissions.ts";
+import type { Permissions } from "./permissions.ts";
+import { nextRevision } from "./revision.ts";
+import { bindable, sortKey } from "./sort-key.ts";
+import type { Change, ChangeResult, CommitContext, ListDefinition, ListKey, LogEntry, ObjectKey } from "./storage.ts";
+import { storedObject } from "./stored-object.ts";
 
-/** An entry as the draft knows it: a row of the table, without its body as long as nobody needs that. */
+/** A resource as far as commits have to know it. */
+export interface DraftResource {
+  readonly name: string;
+  readonly definition: ListDefinition;
+}
+
+/** An entry as the draft knows it: what is stored, without its body as long as nobody needs that. */
 export interface DraftEntry {
   readonly key: ObjectKey;
   readonly revision: number;
   readonly owner: string | null;
   readonly live: boolean;
-  /** Undefined: only the table has it. */
+  /** Undefined: only the database has it. */
   readonly body?: string;
   /** What its permission entries are replaced with; undefined: they stay. */
   readonly permissions?: Permissions | undefined;
   /** Of its body, see `uniqueKeys`. */
   readonly unique?: UniqueKeys;
+  /** It is taken out without a tombstone: as if it had never been. */
+  readonly gone?: boolean;
 }
 
 /** For each constraint the values that an object has under it, as one text; undefined where it takes no part. */
@@ -37,7 +44,7 @@ export interface DraftList {
 export interface DraftLogEntry {
   readonly key: ObjectKey;
   readonly time: number;
-  readonly action: string;
+  readonly action: LogEntry["action"];
   readonly revision: number;
   readonly type: string | undefined;
   readonly body: string | undefined;
@@ -52,10 +59,10 @@ export interface Loaded {
   /** Ids of the entries of a list with this revision. */
   idsAt(key: ListKey, revision: number): readonly string[];
   /** Live objects with these values, see `uniqueKeys`. */
-  holders(resource: PostgresResource, constraint: number, parent: string, values: string): readonly ObjectKey[];
+  holders(resource: DraftResource, constraint: number, parent: string, values: string): readonly ObjectKey[];
 }
 
-/** A change could not be made. The entry that is in its way may be one whose body is in the table alone. */
+/** A change could not be made. The entry that is in its way may be one whose body is in the database alone. */
 export class Clash extends Error {
   readonly change: number;
   readonly entry: DraftEntry | undefined;
@@ -74,6 +81,17 @@ export interface Draft {
   commit(changes: readonly Change[], context: CommitContext, now: number): readonly ChangeResult[];
   /** The list's revision, from now on the one it is given where it had none. */
   touch(key: ListKey, now: number): number;
+  /** Takes entries out without a trace, and raises the revisions of their lists. */
+  erase(keys: readonly ObjectKey[], now: number): void;
+  /** Takes out tombstones of a list, which remembers that it has lost those below `before`. */
+  purge(list: ListKey, ids: readonly string[], before: number): void;
+  /** Puts lists back to where they were before anybody had touched them. */
+  forgetLists(keys: readonly ListKey[]): void;
+  /** Replaces the members of a group. */
+  setGroup(group: string, members: readonly string[]): void;
+  /** A place in the draft to go back to. */
+  mark(): DraftMark;
+  back(mark: DraftMark): void;
   readonly entries: ReadonlyMap<string, DraftEntry>;
   readonly lists: ReadonlyMap<string, DraftList>;
   readonly log: readonly DraftLogEntry[];
@@ -86,9 +104,14 @@ export interface Draft {
 export const nameOfList = ({ resource, parent }: ListKey): string => `${resource}\0${parent}`;
 export const nameOf = ({ resource, parent, id }: ObjectKey): string => `${resource}\0${parent}\0${id}`;
 
+export interface DraftMark {
+  readonly steps: number;
+  readonly log: number;
+}
+
 type Write = Extract<Change, { kind: "put" | "delete" }>;
 
-export function draftOf(loaded: Loaded, resourceOf: (name: string) => PostgresResource): Draft {
+export function draftOf(loaded: Loaded, resourceOf: (name: string) => DraftResource): Draft {
   const entries = new Map<string, DraftEntry>();
   const lists = new Map<string, DraftList>();
   const log: DraftLogEntry[] = [];
@@ -97,7 +120,7 @@ export function draftOf(loaded: Loaded, resourceOf: (name: string) => PostgresRe
   /** Names of the drafted entries that have a revision of a list, and that have unique values; null: none any more. */
   const revisions = new Map<string, string | null>();
   const claims = new Map<string, string | null>();
-  let undo: (() => void)[] = [];
+  const undo: (() => void)[] = [];
 
   function set<K, V>(map: Map<K, V>, key: K, value: V): void {
     const before = map.get(key);
@@ -105,7 +128,10 @@ export function draftOf(loaded: Loaded, resourceOf: (name: string) => PostgresRe
     map.set(key, value);
   }
 
-  const entryAt = (key: ObjectKey): DraftEntry | undefined => entries.get(nameOf(key)) ?? loaded.entry(key);
+  function entryAt(key: ObjectKey): DraftEntry | undefined {
+    const entry = entries.get(nameOf(key)) ?? loaded.entry(key);
+    return entry?.gone === true ? undefined : entry;
+  }
   const listAt = (key: ListKey): DraftList =>
     lists.get(nameOfList(key)) ??
     loaded.list(key) ?? { key: { resource: key.resource, parent: key.parent }, revision: 0, purged: 0 };
@@ -131,7 +157,7 @@ export function draftOf(loaded: Loaded, resourceOf: (name: string) => PostgresRe
       give(revisions, `${list}\0${before.revision}`);
       for (const claim of claimsOf(before)) give(claims, claim);
     }
-    set(revisions, `${list}\0${entry.revision}`, name);
+    if (entry.gone !== true) set(revisions, `${list}\0${entry.revision}`, name);
     for (const claim of claimsOf(entry)) set(claims, claim, name);
     set(entries, name, entry);
   }
@@ -156,13 +182,13 @@ export function draftOf(loaded: Loaded, resourceOf: (name: string) => PostgresRe
     key: ObjectKey,
     time: number,
     context: CommitContext,
-    entry: Partial<DraftLogEntry> & { action: string },
+    entry: Partial<DraftLogEntry> & Pick<DraftLogEntry, "action">,
   ): number {
     log.push({ key, time, context, revision: 0, type: undefined, body: undefined, ...entry });
     return loaded.position + log.length;
   }
 
-  function checkUnique(resource: PostgresResource, key: ObjectKey, unique: UniqueKeys, index: number): void {
+  function checkUnique(resource: DraftResource, key: ObjectKey, unique: UniqueKeys, index: number): void {
     const name = nameOf(key);
     for (const [constraint, values] of unique.entries()) {
       if (values === undefined) continue;
@@ -215,8 +241,10 @@ export function draftOf(loaded: Loaded, resourceOf: (name: string) => PostgresRe
   }
 
   function forget(principal: string): void {
-    forgotten.add(principal);
-    undo.push(() => forgotten.delete(principal));
+    if (!forgotten.has(principal)) {
+      forgotten.add(principal);
+      undo.push(() => forgotten.delete(principal));
+    }
     for (const [group, members] of groups) {
       if (members.has(principal)) set(groups, group, members.difference(new Set([principal])));
     }
@@ -272,6 +300,13 @@ export function draftOf(loaded: Loaded, resourceOf: (name: string) => PostgresRe
     }
   }
 
+  const mark = (): DraftMark => ({ steps: undo.length, log: log.length });
+
+  function back(to: DraftMark): void {
+    for (const step of undo.splice(to.steps).reverse()) step();
+    log.length = to.log;
+  }
+
   return {
     entries,
     lists,
@@ -279,26 +314,49 @@ export function draftOf(loaded: Loaded, resourceOf: (name: string) => PostgresRe
     groups,
     forgotten,
     commit(changes, context, now) {
-      const mark = log.length;
-      undo = [];
+      const before = mark();
       try {
         return changes.map((change, index) => make(change, index, context, now));
       } catch (error) {
-        for (const step of undo.reverse()) step();
-        log.length = mark;
+        back(before);
         throw error;
       }
     },
     touch(key, now) {
       const list = listAt(key);
       if (list.revision > 0) return list.revision;
-      lists.set(nameOfList(key), { ...list, revision: now });
+      set(lists, nameOfList(key), { ...list, revision: now });
       return now;
     },
+    erase(keys, now) {
+      for (const key of keys) place(removed(key));
+      for (const [name, [key]] of Map.groupBy(keys, nameOfList)) {
+        const list = key && listAt(key);
+        if (list !== undefined) set(lists, name, { ...list, revision: Math.max(now, list.revision + 1) });
+      }
+    },
+    purge(key, ids, before) {
+      for (const id of ids) place(removed({ ...key, id }));
+      const list = listAt(key);
+      set(lists, nameOfList(key), { ...list, purged: Math.max(list.purged, before) });
+    },
+    forgetLists(keys) {
+      for (const { resource, parent } of keys) {
+        const key = { resource, parent };
+        set(lists, nameOfList(key), { key, revision: 0, purged: 0 });
+      }
+    },
+    setGroup: (group, members) => set(groups, group, new Set(members)),
+    mark,
+    back,
   };
 }
 
-export function uniqueKeys({ definition }: PostgresResource, id: string, body: string): UniqueKeys {
+function removed(key: ObjectKey): DraftEntry {
+  return { key, revision: 0, owner: null, live: false, permissions: {}, gone: true };
+}
+
+export function uniqueKeys({ definition }: DraftResource, id: string, body: string): UniqueKeys {
   if (definition.unique.length === 0) return [];
   const entry = { id, revision: 0, value: JSON.parse(body) };
   return definition.unique.map((fields) => {
@@ -308,7 +366,7 @@ export function uniqueKeys({ definition }: PostgresResource, id: string, body: s
 }
 
 export function nameOfClaim(
-  { name, definition }: PostgresResource,
+  { name, definition }: DraftResource,
   constraint: number,
   parent: string,
   values: string,
