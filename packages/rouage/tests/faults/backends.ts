@@ -6,10 +6,12 @@ import { connect as connectSocket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
-import { systemClock } from "../../src/clock.ts";
-import { postgresStorage } from "../../src/storage/postgres/postgres.ts";
+import { connect } from "../../src/storage/postgres/connection.ts";
+import { loadDriver } from "../../src/storage/postgres/driver.ts";
+import { lockClass } from "../../src/storage/postgres/migrations.ts";
+import { literal } from "../../src/storage/postgres/quote.ts";
 import { findPostgres, startTestServer } from "../../src/storage/postgres/test-server.ts";
-import { silentLogger } from "../../src/telemetry/log.ts";
+import { parsePostgresUrl } from "../../src/storage/postgres/url.ts";
 import { type Disturbance, startProxy } from "./proxy.ts";
 
 export interface Backend {
@@ -89,22 +91,11 @@ const postgres: Backend = {
       fresh: (parameters = {}) =>
         `${server.url}&${new URLSearchParams({ schema: `faults_${stores++}`, ...parameters })}`,
       async holdWriters(url) {
-        const storage = await postgresStorage({
-          url,
-          clock: systemClock,
-          log: silentLogger,
-          transactionLimitMs: 60_000,
-        });
-        let release = () => {};
-        const gate = new Promise<void>((resolve) => {
-          release = resolve;
-        });
-        const held = storage.transaction(() => gate);
-        return async () => {
-          release();
-          await held;
-          await storage.close();
-        };
+        // By the lock itself: a transaction would be ended for standing still.
+        const other = await connect(await loadDriver(), { url: parsePostgresUrl(url), setup: "SELECT 1" });
+        const schema = literal(new URLSearchParams(url.split("?")[1]).get("schema") ?? "");
+        await other.run(`SELECT pg_advisory_lock(${lockClass}, oid::int) FROM pg_namespace WHERE nspname = ${schema}`);
+        return () => other.end();
       },
       server: {
         kill: server.kill,

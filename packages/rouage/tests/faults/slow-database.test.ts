@@ -74,11 +74,11 @@ for (const { name, skip, start, isEmbedded } of backends) {
     const { server } = backend;
     assert.ok(server !== undefined);
     await using proxy = await server.proxy();
-    const url = backend.fresh({ statement_timeout: "1", connect_timeout: "1" });
+    const url = backend.fresh({ statement_timeout: "5", connect_timeout: "5" });
     await using service = await startService({ storage: proxy.through(url) });
     const written: Written[] = [];
     await service.send("PUT", "/notes/known", { data: bodyOf("known", 1) });
-    proxy.delay(100);
+    proxy.delay(50);
     const slow = await flood(service, written, 5);
     assert.ok(
       slow.every(({ status }) => status < 300),
