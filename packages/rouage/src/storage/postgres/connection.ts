@@ -42,7 +42,7 @@ export interface ConnectionOptions {
 }
 
 export async function connect(driver: Driver, { url, setup, remark }: ConnectionOptions): Promise<Connection> {
-  const client = new driver.Client({
+  const client = clientOf(driver, {
     connectionString: url.connection,
     connectionTimeoutMillis: url.connectTimeoutMs,
     keepAlive: true,
@@ -127,6 +127,18 @@ export async function connect(driver: Driver, { url, setup, remark }: Connection
     throw error;
   }
   return connection;
+}
+
+/** @throws Error without the URL, which may hold a password: what the driver throws quotes it */
+function clientOf(driver: Driver, options: ConstructorParameters<Driver["Client"]>[0]): InstanceType<Driver["Client"]> {
+  try {
+    return new driver.Client(options);
+  } catch (error) {
+    if (!(error instanceof TypeError)) throw error;
+    throw new Error(
+      "storage: not a URL of PostgreSQL; special characters of user and password are written as %40 (@), %2F (/), %3A (:), …",
+    );
+  }
 }
 
 const names = new Map<string, string>();

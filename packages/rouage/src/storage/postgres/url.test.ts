@@ -1,5 +1,9 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import { inspect } from "node:util";
+import { systemClock } from "../../clock.ts";
+import { silentLogger } from "../../telemetry/log.ts";
+import { postgresStorage } from "./postgres.ts";
 import { parsePostgresUrl } from "./url.ts";
 
 describe("URLs of PostgreSQL", () => {
@@ -52,5 +56,14 @@ describe("URLs of PostgreSQL", () => {
       );
     }
     assert.throws(() => parsePostgresUrl("mysql://x"), /not a URL of PostgreSQL/);
+  });
+});
+
+test("a URL that the driver cannot read is refused without quoting it", async () => {
+  const url = "postgres://user:s3cret@127.0.0.1:99999999/x";
+  await assert.rejects(postgresStorage({ url, clock: systemClock, log: silentLogger }), (error: Error) => {
+    assert.match(error.message, /^storage: not a URL of PostgreSQL; special characters/);
+    assert.doesNotMatch(inspect(error, { depth: null }), /s3cret/);
+    return true;
   });
 });
