@@ -121,3 +121,47 @@ test("the feed of changes is right at each of them, after a flush at another too
     },
   );
 });
+
+test("default buckets used for the first time at two instances at once are made once, and nobody is refused", async () => {
+  await withTwo(
+    async (one, two) => {
+      for (let round = 0; round < 5; round++) {
+        const as = `somebody${round}`;
+        const asked = Array.from({ length: 12 }, (_, n) =>
+          (n % 2 === 0 ? one : two)("POST", "/buckets/default/collections/notes/records", {
+            as,
+            body: { data: { n } },
+          }),
+        );
+        for (const { status, body } of await Promise.all(asked)) assert.equal(status, 201, JSON.stringify(body));
+        for (const ask of [one, two]) {
+          const { body } = await ask("GET", "/buckets/default/collections/notes/records?_sort=n", { as });
+          assert.deepEqual(
+            body.data.map(({ n }: { n: number }) => n),
+            Array.from({ length: 12 }, (_, n) => n),
+          );
+        }
+      }
+    },
+    { includes: "kinto.plugins.default_bucket", "multiauth.policies": "basicauth" },
+  );
+});
+
+test("quotas count exactly what both instances write at once", async () => {
+  const as = "alice";
+  await withTwo(
+    async (one, two) => {
+      await one("PUT", "/buckets/b", { as });
+      await one("PUT", "/buckets/b/collections/c", { as });
+      const asked = Array.from({ length: 30 }, (_, n) =>
+        (n % 2 === 0 ? one : two)("PUT", `/buckets/b/collections/c/records/r${n}`, { as, body: { data: {} } }),
+      );
+      const statuses = (await Promise.all(asked)).map(({ status }) => status);
+      assert.equal(statuses.filter((status) => status === 201).length, 20);
+      assert.equal(statuses.filter((status) => status === 507).length, 10);
+      const { headers } = await two("HEAD", "/buckets/b/collections/c/records", { as });
+      assert.equal(headers.get("total-records"), "20");
+    },
+    { includes: "kinto.plugins.quotas", "multiauth.policies": "basicauth", "quotas.collection_max_items": 20 },
+  );
+});

@@ -26,8 +26,8 @@ export interface AuditSpool {
   /** Resolves when the line is on the disk. */
   append(draft: AuditDraft): Promise<void>;
   /**
-   * Hands every waiting draft of this process, and those that it found when it was opened, to `take`, oldest first, and forgets it when `take` resolves. An error of `take` ends the drain; nothing is
-   * lost, a draft may then be handed over twice.
+   * Hands every waiting draft of this process, and those that it found when it was opened, to `take`, oldest first, and forgets it when
+   * `take` resolves. An error of `take` ends the drain; nothing is lost, a draft may then be handed over twice.
    */
   drain(take: (draft: AuditDraft) => Promise<unknown>): Promise<DrainReport>;
   /** True while something waits, as far as this process knows. */
