@@ -7,7 +7,7 @@ import { test } from "node:test";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { ServiceError } from "../../errors.ts";
 import { type Database, openDatabase } from "./database.ts";
-import { type GroupCommit, groupCommit } from "./group-commit.ts";
+import { type GroupCommit, type GroupCommitOptions, groupCommit } from "./group-commit.ts";
 
 interface Fixture {
   readonly database: Database;
@@ -18,7 +18,11 @@ interface Fixture {
   readonly stored: () => number[];
 }
 
-function groupTest(name: string, run: (fixture: Fixture) => Promise<void>, lockTimeoutMs?: number): void {
+function groupTest(
+  name: string,
+  run: (fixture: Fixture) => Promise<void>,
+  options: Pick<GroupCommitOptions, "lockTimeoutMs" | "gatherMs"> = {},
+): void {
   test(name, async () => {
     const folder = await mkdtemp(join(tmpdir(), "rouage-group-"));
     const path = join(folder, "store.db");
@@ -28,7 +32,7 @@ function groupTest(name: string, run: (fixture: Fixture) => Promise<void>, lockT
     const committed = () => {
       transactions++;
     };
-    const group = groupCommit({ database, committed, ...(lockTimeoutMs === undefined ? {} : { lockTimeoutMs }) });
+    const group = groupCommit({ database, committed, ...options });
     const add = (n: number) =>
       group.run(() => {
         database.prepare("INSERT INTO t VALUES (?)").run(n);
@@ -51,15 +55,19 @@ function groupTest(name: string, run: (fixture: Fixture) => Promise<void>, lockT
 const isUnavailable = (error: unknown) =>
   ServiceError.is(error) && error.code === "unavailable" && error.cause instanceof Error;
 
-groupTest("writes join a group as long as each turn of the event loop brings more", async ({ add, transactions }) => {
-  const writes: Promise<void>[] = [];
-  for (let n = 1; n <= 5; n++) {
-    writes.push(add(n));
-    await nextTurn();
-  }
-  await Promise.all(writes);
-  assert.equal(transactions(), 1);
-});
+groupTest(
+  "writes join a group as long as each turn of the event loop brings more",
+  async ({ add, transactions }) => {
+    const writes: Promise<void>[] = [];
+    for (let n = 1; n <= 5; n++) {
+      writes.push(add(n));
+      await nextTurn();
+    }
+    await Promise.all(writes);
+    assert.equal(transactions(), 1);
+  },
+  { gatherMs: Number.POSITIVE_INFINITY },
+);
 
 groupTest("a group does not wait for ever for writes that do not end", async ({ add, stored }) => {
   let answered = false;
@@ -215,7 +223,7 @@ groupTest(
     await add(2);
     assert.deepEqual(stored(), [2]);
   },
-  30,
+  { lockTimeoutMs: 30 },
 );
 
 groupTest("begins nothing while it is paused, and pauses take turns", async ({ group, add, transactions }) => {

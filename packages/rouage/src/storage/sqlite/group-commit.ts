@@ -32,13 +32,13 @@ export interface GroupCommitOptions {
   readonly together?: () => Together;
   /** How long another process may keep the store locked before writes are refused. */
   readonly lockTimeoutMs?: number;
+  /** Writes wait no longer than this for others to join them. Default 3. */
+  readonly gatherMs?: number;
 }
 
 /** A group ends at either, so that reads and sockets get their turn. */
 const largestGroup = 512;
 const longestGroupMs = 8;
-/** Writes wait no longer than this for others to join them. */
-const longestGatherMs = 3;
 
 interface Member {
   readonly work: () => unknown;
@@ -53,6 +53,7 @@ export function groupCommit({
   committed,
   together,
   lockTimeoutMs = longestLockMs,
+  gatherMs = 3,
 }: GroupCommitOptions): GroupCommit {
   const { connection } = database;
   // Looked up in the cache of statements they would cost more than they do.
@@ -93,8 +94,7 @@ export function groupCommit({
   function gather(known: number, since: number): void {
     setImmediate(() => {
       const waiting = queue.length;
-      if (waiting > known && waiting < largestGroup && performance.now() - since < longestGatherMs)
-        gather(waiting, since);
+      if (waiting > known && waiting < largestGroup && performance.now() - since < gatherMs) gather(waiting, since);
       else next();
     });
   }
