@@ -1,6 +1,6 @@
 /**
  * `npm run bench`: a whole Rouage service against bare `node:http`, in turn on the same core, load from the other. Prints
- * what it measured and judges nothing. `--storage sqlite|postgres` compares with that storage's driver instead (`storages.ts`). `--quick` for short rounds, `--only get,list,create,update,batch,kinto,permissions,size,start` for some of it.
+ * what it measured and judges nothing. `--storage sqlite|postgres` compares with that storage's driver instead (`storages.ts`). `--quick` for short rounds, `--only get,list,create,update,batch,kinto,permissions,size,workers,start` for some of it.
  */
 import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { loadavg, tmpdir } from "node:os";
@@ -10,6 +10,7 @@ import { parseArgs } from "node:util";
 import { groups, kitten } from "./kitten.ts";
 import { assertWrk, type Load, type LoadResult, load, median, type ServerProcess, startServer } from "./load.ts";
 import { measureStart } from "./start.ts";
+import { measureWorkers } from "./workers.ts";
 
 interface Kittens {
   readonly port: number;
@@ -38,7 +39,7 @@ interface Kinto {
 
 if (process.argv.some((argument) => argument.startsWith("--storage"))) await import("./storages.ts");
 
-const parts = ["get", "list", "create", "update", "batch", "kinto", "permissions", "size", "start"] as const;
+const parts = ["get", "list", "create", "update", "batch", "kinto", "permissions", "size", "workers", "start"] as const;
 type Part = (typeof parts)[number];
 
 const { values } = parseArgs({ options: { quick: { type: "boolean", default: false }, only: { type: "string" } } });
@@ -67,6 +68,7 @@ try {
   if (parts.slice(0, 5).some(wanted)) await compareWithRaw();
   if (wanted("kinto") || wanted("permissions")) await measureKinto();
   if (wanted("size")) await compareSizes();
+  if (wanted("workers")) await showWorkers();
   if (wanted("start")) await showStart();
 } catch (error) {
   fail(error instanceof Error ? error.message : String(error));
@@ -137,6 +139,12 @@ async function measureKinto(): Promise<void> {
     );
   }
   await kinto.stop();
+}
+
+async function showWorkers(): Promise<void> {
+  const { one, two } = await measureWorkers(rounds, seconds);
+  const ratio = (two / one).toFixed(2);
+  console.log(`GET by id, one worker: ${count(Math.round(one))} /s; two: ${count(Math.round(two))} /s; ratio ${ratio}`);
 }
 
 async function compareSizes(): Promise<void> {
