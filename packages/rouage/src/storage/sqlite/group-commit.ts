@@ -3,7 +3,8 @@
  * only itself back. Nobody is answered before what was committed is on disk; the next group begins after that.
  */
 import type { Together } from "./changes.ts";
-import { busyCode, type Database, isBackendError, resultCode, translated, unavailable } from "./database.ts";
+import { type Database, isBackendError, translated, unavailable } from "./database.ts";
+import { type WriteLock, writeLock } from "./write-lock.ts";
 
 export interface GroupCommit {
   /**
@@ -34,6 +35,8 @@ export interface GroupCommitOptions {
   readonly lockTimeoutMs?: number;
   /** Writes wait no longer than this for others to join them. Default 3. */
   readonly gatherMs?: number;
+  /** The same for all who write to the file from this process. */
+  readonly lock?: WriteLock;
 }
 
 /** A group ends at either, so that reads and sockets get their turn. */
@@ -54,6 +57,7 @@ export function groupCommit({
   together,
   lockTimeoutMs = longestLockMs,
   gatherMs = 3,
+  lock = writeLock(),
 }: GroupCommitOptions): GroupCommit {
   const { connection } = database;
   // Looked up in the cache of statements they would cost more than they do.
@@ -107,7 +111,7 @@ export function groupCommit({
 
   function proceed(): void {
     for (const { resolve } of flushed.splice(0)) resolve();
-    schedule(lockedSince === undefined ? 0 : 5);
+    schedule(lockedSince === undefined ? lock.pauseMs() : lock.retryMs());
   }
 
   function flush(): void {
@@ -173,13 +177,15 @@ export function groupCommit({
   /** False when another process has the write lock: tried again a little later, without blocking this thread. */
   function begin(): boolean {
     try {
-      beginning.run();
+      const locked = lock.begin(database, beginning);
+      if (locked !== undefined) {
+        lockedSince ??= performance.now();
+        if (performance.now() - lockedSince < lockTimeoutMs) return false;
+        sendAway(locked.busy);
+      }
       lockedSince = undefined;
-      return true;
+      return locked === undefined;
     } catch (error) {
-      lockedSince ??= performance.now();
-      const waited = performance.now() - lockedSince;
-      if (resultCode(error) === busyCode && waited < lockTimeoutMs) return false;
       lockedSince = undefined;
       sendAway(error);
       return false;

@@ -26,6 +26,7 @@ import { transactions as transactionsOf } from "./transactions.ts";
 import { walSync } from "./wal-sync.ts";
 import { watchOthers } from "./watch.ts";
 import { emptyOut, listStates, listStatesBehind, totalsOf } from "./whole.ts";
+import { writeLock } from "./write-lock.ts";
 
 export interface SqliteStorageOptions {
   /** Relative to the working directory; the file and its folders are made when absent, readable for the owner alone. */
@@ -105,8 +106,10 @@ export function sqliteStorage({
     news.notify();
     checkpoints.committed();
   };
+  const lock = writeLock();
   const group = groupCommit({
     database,
+    lock,
     sync: wal.run,
     together: () => main.changes.together,
     committed(writes) {
@@ -118,6 +121,7 @@ export function sqliteStorage({
   const transactions = transactionsOf({
     open: () => openSession(relaxed(openDatabase(path)), resources, rememberedReads({ size: 2_000_000 })),
     group,
+    lock,
     settling: () => cache.replaced(),
     committed: written,
     log,

@@ -6,9 +6,10 @@ import { AsyncLocalStorage } from "node:async_hooks";
 import type { Logger } from "../../telemetry/log.ts";
 import { ambient, answer, type Ended, type PartBrackets, type Task } from "../ambient.ts";
 import { type Change, type ChangeResult, CommitConflict, type CommitContext } from "../storage.ts";
-import { busyCode, isBackendError, resultCode, translated, unavailable } from "./database.ts";
+import { isBackendError, translated, unavailable } from "./database.ts";
 import { type GroupCommit, LockedForTooLong, longestLockMs } from "./group-commit.ts";
 import type { Session } from "./session.ts";
+import { type WriteLock, writeLock } from "./write-lock.ts";
 
 export interface Transactions {
   /** Session of the transaction that the calling code runs in. @throws ServiceError where that one has failed */
@@ -40,6 +41,8 @@ export interface TransactionsOptions {
   readonly limitMs?: number | undefined;
   /** How long another process may keep the store locked before transactions are refused. */
   readonly lockTimeoutMs?: number;
+  /** The same for all who write to the file from this process. */
+  readonly lock?: WriteLock;
 }
 
 /** A turn begins no further transaction after this long, so that other writes get theirs. */
@@ -66,6 +69,7 @@ export function transactions({
   log,
   limitMs,
   lockTimeoutMs = longestLockMs,
+  lock = writeLock(),
 }: TransactionsOptions): Transactions {
   const context = ambient<Own>(limitMs);
   const queue: Waiting[] = [];
@@ -131,15 +135,13 @@ export function transactions({
   /** Waits for another process's lock without blocking this thread. */
   async function begin({ database }: Session): Promise<void> {
     const since = performance.now();
+    const pauseMs = lock.pauseMs();
+    if (pauseMs > 0) await new Promise((resolve) => setTimeout(resolve, pauseMs));
     for (;;) {
-      try {
-        database.prepare("BEGIN IMMEDIATE").run();
-        return;
-      } catch (error) {
-        if (resultCode(error) !== busyCode) throw error;
-        if (performance.now() - since > lockTimeoutMs) throw new LockedForTooLong("locked", { cause: error });
-      }
-      await new Promise((resolve) => setTimeout(resolve, 5));
+      const locked = lock.begin(database, database.prepare("BEGIN IMMEDIATE"));
+      if (locked === undefined) return;
+      if (performance.now() - since > lockTimeoutMs) throw new LockedForTooLong("locked", { cause: locked.busy });
+      await new Promise((resolve) => setTimeout(resolve, lock.retryMs()));
     }
   }
 
