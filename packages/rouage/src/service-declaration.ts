@@ -75,7 +75,7 @@ export interface Plugin {
 export interface BackgroundTask {
   readonly name: string;
   /**
-   * True: of all processes that use the service's store one runs it at a time; when that one ends or is killed, another starts it within about a second. Consumers,
+   * True: of all processes that use the service's store one runs it at a time; when that one ends or is killed, another starts it, as soon as the storage's lease is free. Consumers,
    * listeners and webhooks are so. Default: every process runs it.
    */
   readonly once?: boolean;

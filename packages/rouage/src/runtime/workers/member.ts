@@ -2,7 +2,6 @@
  * What a worker knows of those it works with: its number, and the supervisor that started it. A process has one parent, as it has one standard
  * output, so this is one for all services in it.
  */
-import cluster from "node:cluster";
 import type { CacheCall } from "../../cache/remote.ts";
 import type { LogLevel } from "../../telemetry/log.ts";
 import { exitCodes } from "../signals.ts";
@@ -57,7 +56,9 @@ let member: Member | undefined;
 export function thisWorker(): Member | undefined {
   // Programs that a worker starts inherit its environment, and are no workers for it.
   const number = Number(process.env[numberVariable]);
-  if (!cluster.isWorker || !Number.isInteger(number) || number < 1) return undefined;
+  if (!Number.isInteger(number) || number < 1) return undefined;
+  // Not loaded where one process works alone.
+  if (!process.getBuiltinModule("node:cluster").isWorker) return undefined;
   member ??= createMember(number);
   return member;
 }
@@ -94,6 +95,7 @@ function createMember(number: number): Member {
     }
   }
   // Else `cluster` ends the process at once when its parent is gone, whatever it is doing.
+  const cluster = process.getBuiltinModule("node:cluster");
   if (cluster.worker !== undefined) cluster.worker.exitedAfterDisconnect = true;
   const orphaned = () => {
     supervisor.end();

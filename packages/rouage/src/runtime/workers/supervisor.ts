@@ -3,7 +3,7 @@
  * is done at the first start (a store brought up to date, keys made) is done once, and so that what keeps the service from starting is said once; the others follow when
  * it answers. One that dies is started again.
  */
-import cluster, { type Worker } from "node:cluster";
+import type { Worker } from "node:cluster";
 import type { Cache } from "../../cache/cache.ts";
 import { systemClock } from "../../clock.ts";
 import { jsonLogger } from "../../telemetry/json-log.ts";
@@ -34,6 +34,8 @@ interface Running {
 
 /** Starts the workers and ends with this process: in order when it is told to, or when they cannot be kept running. */
 export function superviseWorkers(workers: number): void {
+  // Not loaded where one process works alone.
+  const cluster = process.getBuiltinModule("node:cluster");
   const places: readonly Place[] = Array.from({ length: workers }, (_, index) => ({
     number: index + 1,
     restarts: restarts(),
