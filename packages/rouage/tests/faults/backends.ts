@@ -6,12 +6,17 @@ import { connect as connectSocket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
+import { systemClock } from "../../src/clock.ts";
+import { mongoStorage } from "../../src/storage/mongodb/mongodb.ts";
+import { startTestServer as startMongoServer, withoutMongo } from "../../src/storage/mongodb/test-server.ts";
 import { connect } from "../../src/storage/postgres/connection.ts";
 import { loadDriver } from "../../src/storage/postgres/driver.ts";
 import { lockClass } from "../../src/storage/postgres/migrations.ts";
 import { literal } from "../../src/storage/postgres/quote.ts";
 import { findPostgres, startTestServer } from "../../src/storage/postgres/test-server.ts";
 import { parsePostgresUrl } from "../../src/storage/postgres/url.ts";
+import type { Storage } from "../../src/storage/storage.ts";
+import { silentLogger } from "../../src/telemetry/log.ts";
 import { type Disturbance, startProxy } from "./proxy.ts";
 
 export interface Backend {
@@ -20,6 +25,8 @@ export interface Backend {
   readonly skip: string | false;
   /** There is no process beside the service that could fail. */
   readonly isEmbedded: boolean;
+  /** It takes a server for tests that is slow whatever is done to it: fewer rounds have to do. */
+  readonly isSlow?: boolean;
   /** A disk that has room for a store, and little more. */
   readonly megabytes: number;
   /** @param folder where everything that it writes goes; default: a temporary one */
@@ -44,11 +51,34 @@ export interface Server {
   thaw(): void;
   /** A way to it that can be disturbed, and the URL of a store by that way. */
   proxy(): Promise<Disturbance & { through(url: string): string }>;
-  /** What a request to make durable looks like on the wire. */
+  /** What a request to make durable looks like on the wire, and its answer. */
   readonly commit: string;
+  readonly committed: string;
+  /** What has become of a commit whose answer was lost is found out, so that its caller is answered all the same. */
+  readonly findsOut: boolean;
 }
 
 let stores = 0;
+
+async function holdWithTransaction(opening: Promise<Storage>): Promise<() => Promise<void>> {
+  const storage = await opening;
+  let held: Promise<void> | undefined;
+  let release = () => {};
+  const gate = new Promise<void>((resolve) => {
+    release = resolve;
+  });
+  await new Promise<void>((resolve) => {
+    held = storage.transaction(() => {
+      resolve();
+      return gate;
+    });
+  });
+  return async () => {
+    release();
+    await held;
+    await storage.close();
+  };
+}
 
 const sqlite: Backend = {
   name: "sqlite",
@@ -117,6 +147,41 @@ const postgres: Backend = {
           });
         },
         commit: "COMMIT\0",
+        committed: "COMMIT\0",
+        findsOut: false,
+      },
+      [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
+    };
+  },
+};
+
+const mongodb: Backend = {
+  name: "mongodb",
+  isEmbedded: false,
+  isSlow: true,
+  megabytes: 100,
+  skip: withoutMongo(),
+  async start(given) {
+    const server = await startMongoServer({}, given);
+    return {
+      fresh: (parameters = {}) =>
+        `${server.url}faults_${stores++}?${new URLSearchParams({ prefix: "notes", ...parameters })}`,
+      holdWriters: (url) =>
+        holdWithTransaction(mongoStorage({ url, clock: systemClock, log: silentLogger, transactionLimitMs: 60_000 })),
+      server: {
+        kill: server.kill,
+        start: server.start,
+        isRunning: () => server.pid !== undefined,
+        freeze: () => void process.kill(server.pid ?? 0, "SIGSTOP"),
+        thaw: () => void process.kill(server.pid ?? 0, "SIGCONT"),
+        async proxy() {
+          const proxy = await startProxy(() => connectSocket(server.port, "127.0.0.1"));
+          return Object.assign(proxy, { through: (url: string) => url.replace(`:${server.port}/`, `:${proxy.port}/`) });
+        },
+        // A field of the document that is inserted, and how many were.
+        commit: "kind\0\u0006\0\0\0entry\0",
+        committed: "n\0\u0001\0\0\0",
+        findsOut: true,
       },
       [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
     };
@@ -141,3 +206,6 @@ function familyOf(pid: number): readonly number[] {
 export const embedded = "it runs in the process of the service";
 
 export const backends: readonly Backend[] = [sqlite, postgres];
+
+/** Where FerretDB, which is slow, has the time of a test for it. */
+export const withMongo: readonly Backend[] = [...backends, mongodb];

@@ -3,14 +3,14 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { systemClock } from "../../src/clock.ts";
 import { openStorage } from "../../src/storage/index.ts";
-import { backends, embedded } from "./backends.ts";
+import { embedded, withMongo } from "./backends.ts";
 import { assertWhole } from "./check.ts";
 import { startService } from "./processes.ts";
 import { eventually, startLoad } from "./writers.ts";
 
 const rounds = 4;
 
-for (const { name, skip, start, isEmbedded } of backends)
+for (const { name, skip, start, isEmbedded } of withMongo)
   test(`${name}: SIGKILL of the database under load, and its return`, {
     skip: isEmbedded ? embedded : skip,
   }, async () => {

@@ -3,8 +3,8 @@ import { createServer, type Server, type Socket } from "node:net";
 
 export interface Disturbance extends AsyncDisposable {
   readonly port: number;
-  /** Cuts the next connection on which this text goes to the server: before it arrives, or when the server has answered it. */
-  cutNext(text: string, when: "before" | "answered"): void;
+  /** Cuts the next connection on which this text goes to the server: before it arrives, or when the server has answered it, in other words or in the same. */
+  cutNext(text: string, when: "before" | "answered", answer?: string): void;
   /** How many were cut so far. */
   readonly cuts: number;
   /** What is sent in either direction arrives this much later, in milliseconds. */
@@ -18,7 +18,7 @@ export interface Disturbance extends AsyncDisposable {
 }
 
 export async function startProxy(connect: () => Socket): Promise<Disturbance> {
-  let cut: { readonly text: string; readonly when: "before" | "answered" } | undefined;
+  let cut: { readonly text: string; readonly answer: string; readonly when: "before" | "answered" } | undefined;
   let cuts = 0;
   let delayMs = 0;
   let still = false;
@@ -44,13 +44,13 @@ export async function startProxy(connect: () => Socket): Promise<Disturbance> {
     };
     client.on("data", (data) => {
       if (cut !== undefined && data.includes(cut.text)) {
-        const { text, when } = cut;
+        const { answer: awaited, when } = cut;
         cut = undefined;
         cuts++;
         if (when === "before") return pair.end();
         isDeaf = true;
         upstream.write(data);
-        upstream.on("data", (answer) => answer.includes(text) && pair.end());
+        upstream.on("data", (answer) => answer.includes(awaited) && pair.end());
         return;
       }
       pass(upstream, data);
@@ -63,8 +63,8 @@ export async function startProxy(connect: () => Socket): Promise<Disturbance> {
   const address = server.address();
   return {
     port: typeof address === "object" && address !== null ? address.port : 0,
-    cutNext(text, when) {
-      cut = { text, when };
+    cutNext(text, when, answer = text) {
+      cut = { text, when, answer };
     },
     get cuts() {
       return cuts;

@@ -64,6 +64,8 @@ export interface JournalDocument {
   readonly writer: string;
   /** Position of the newest entry of the log with this step. */
   readonly last: number;
+  /** Of a turn: grows as long as its process works. */
+  readonly beat?: number;
   /** Everything it says is done: it is history. */
   readonly done?: boolean;
   readonly log?: readonly LogRow[];

@@ -58,7 +58,7 @@ export interface LedgerOptions {
   readonly advanced: () => void;
   /** How long the writer of a step is given to apply it before others do. */
   readonly helpAfterMs?: number | undefined;
-  /** How long a transaction may hold a turn, as others see it. */
+  /** How long a turn lasts that nobody renews, as others see it. */
   readonly turnLimitMs?: number | undefined;
 }
 
@@ -75,7 +75,7 @@ export function ledgerOf({
   log,
   advanced,
   helpAfterMs = 1_000,
-  turnLimitMs = 15_000,
+  turnLimitMs = 4_000,
 }: LedgerOptions): Ledger {
   const { journal, parts } = collections;
   const writer = randomUUID();
@@ -87,6 +87,9 @@ export function ledgerOf({
   let own: { readonly n: number; readonly settled: Promise<unknown> } | undefined;
   /** The turn that a transaction of this process holds. */
   let held: number | undefined;
+  let renewal: NodeJS.Timeout | undefined;
+  /** Another's turn, and since when it looks as it does. */
+  let seen: { readonly attempt: string; readonly beat: number; readonly at: number } | undefined;
   const line = turns();
   let marking: Promise<void> = Promise.resolve();
   let running: Promise<void> | undefined;
@@ -192,7 +195,6 @@ export function ledgerOf({
   }
 
   async function free(deadline: number): Promise<void> {
-    let seen: { readonly attempt: string; readonly at: number } | undefined;
     for (let wait = 1; ; wait = Math.min(wait * 2, 32)) {
       if ((await walkToEnd()) === "end") return;
       const n = applied + 1;
@@ -201,8 +203,9 @@ export function ledgerOf({
       if (turn.writer === writer && held !== n) {
         // Nobody learnt that it was taken, or could say that it is given back.
         await insert(nothing(outcomeSlot(n), n, position));
-      } else if (seen?.attempt !== turn.attempt) seen = { attempt: turn.attempt, at: performance.now() };
-      else if (performance.now() - seen.at > turnLimitMs) {
+      } else if (seen?.attempt !== turn.attempt || seen.beat !== (turn.beat ?? 0)) {
+        seen = { attempt: turn.attempt, beat: turn.beat ?? 0, at: performance.now() };
+      } else if (performance.now() - seen.at > turnLimitMs) {
         log.warn({ step: n }, "a process holds its turn for too long: its transaction is void");
         await insert(nothing(outcomeSlot(n), n, position));
       }
@@ -298,6 +301,9 @@ export function ledgerOf({
       const turn = { _id: slot(n), n, kind: "turn", attempt: randomUUID(), writer, last: position } as const;
       if ((await insert(turn)) === "taken") return undefined;
       held = n;
+      // A process that works says so; one that died does not.
+      const renew = () => void journal.updateOne({ _id: turn._id }, { $inc: { beat: 1 } }).catch(() => {});
+      renewal = setInterval(renew, turnLimitMs / 4).unref();
       return n;
     },
     async release(n, content, last) {
@@ -308,6 +314,7 @@ export function ledgerOf({
         return outcome;
       } finally {
         held = undefined;
+        clearInterval(renewal);
       }
     },
     touched(since, wanted) {

@@ -63,7 +63,7 @@ export interface MongoStorageOptions {
   readonly asFound?: boolean | undefined;
   /** How long others wait for a process that has committed and does not go on. Default one second. */
   readonly helpAfterMs?: number | undefined;
-  /** How long others wait for a process that holds its turn. Default fifteen seconds. */
+  /** How long others wait for a sign of life of a process that holds its turn. Default four seconds. */
   readonly turnLimitMs?: number | undefined;
 }
 
