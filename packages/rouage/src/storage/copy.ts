@@ -3,6 +3,7 @@
  * Both are walked side by side in the order of keys, so that what is equal already is not written, memory is bounded, and an interrupted copy goes on.
  * The log is not copied, as in a dump: every object becomes an entry of the target's own.
  */
+import { fewAtOnce } from "./few-at-once.ts";
 import { normalPermissions } from "./normal-permissions.ts";
 import { sideBySide } from "./side-by-side.ts";
 import type { Change, EraseScope, ListKey, Permissions, Storage, StoredEntry } from "./storage.ts";
@@ -79,7 +80,9 @@ export async function copyStore(from: Storage, to: Storage, options: CopyOptions
     for await (const [source, target] of entriesSideBySide(from, to, resource)) {
       if (source === undefined || difference(source, target ?? source) === undefined) continue;
       const list = { resource, parent: source.parent };
-      const remove: Change = { kind: "delete", key: { ...list, id: source.id }, expect: { kind: "any" } };
+      // Beyond the object's, so that it cannot be the very one that the deletion takes.
+      const revision = source.revision + 1;
+      const remove: Change = { kind: "delete", key: { ...list, id: source.id }, expect: { kind: "any" }, revision };
       await writer.add([remove, changeTo(list, source, undefined, logBody)]);
     }
     await writer.flush();
@@ -105,14 +108,11 @@ export async function copyStore(from: Storage, to: Storage, options: CopyOptions
 async function* entriesOf(storage: Storage, resource: string): AsyncIterable<CopiedEntry> {
   let batch: (StoredEntry & { readonly parent: string })[] = [];
   const completed = (): Promise<readonly CopiedEntry[]> =>
-    // Together: over a network each question alone would wait for the one before.
-    Promise.all(
-      batch.map(async (entry) => {
-        if (entry.kind === "tombstone") return { ...entry, permissions: {} };
-        const { parent, id } = entry;
-        return { ...entry, permissions: normalPermissions(await storage.permissions.of({ resource, parent, id })) };
-      }),
-    );
+    fewAtOnce(batch, async (entry) => {
+      if (entry.kind === "tombstone") return { ...entry, permissions: {} };
+      const { parent, id } = entry;
+      return { ...entry, permissions: normalPermissions(await storage.permissions.of({ resource, parent, id })) };
+    });
   for await (const entry of storage.scan(resource, { tombstones: true })) {
     batch.push(entry);
     if (batch.length < 200) continue;

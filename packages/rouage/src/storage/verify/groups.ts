@@ -1,4 +1,5 @@
 /** Groups: each has members, in order and once, and each member knows that it is one. */
+import { fewAtOnce } from "../few-at-once.ts";
 import type { Storage } from "../storage.ts";
 import type { Report } from "./report.ts";
 
@@ -42,9 +43,7 @@ function faultOfMembers(members: readonly string[]): string | undefined {
 async function* strangers(storage: Storage, group: string, members: readonly string[]): AsyncIterable<string> {
   for (let begin = 0; begin < members.length; begin += portion) {
     const some = members.slice(begin, begin + portion);
-    const groups = await Promise.all(
-      some.map(async (member) => (await storage.permissions.groupsOf(member)).has(group)),
-    );
+    const groups = await fewAtOnce(some, async (member) => (await storage.permissions.groupsOf(member)).has(group));
     yield* some.filter((_, index) => groups[index] === false);
   }
 }

@@ -1,6 +1,7 @@
 /** A pass over all that is in the store: each entry against what the log says last of it, and what must hold within a list. */
 import type { JsonObject } from "../../json.ts";
 import { uniqueValue } from "../evaluate.ts";
+import { fewAtOnce } from "../few-at-once.ts";
 import type { Filter } from "../filter.ts";
 import type { ListDefinition, ObjectKey, Storage, StoredEntry } from "../storage.ts";
 import { bodyNumber, nameOf } from "./log-pass.ts";
@@ -187,7 +188,7 @@ function ended({ storage, report }: ScanPass): Look {
   async function flush(): Promise<void> {
     const all = waiting;
     waiting = [];
-    await Promise.all(all.map(check));
+    await fewAtOnce(all, check);
   }
 
   return {
@@ -221,7 +222,7 @@ function tombstones({ storage, report }: ScanPass): Look {
   async function flush(): Promise<void> {
     const all = waiting;
     waiting = [];
-    await Promise.all(all.map(check));
+    await fewAtOnce(all, check);
   }
   return {
     at(entry, key) {
