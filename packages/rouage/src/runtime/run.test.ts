@@ -2,11 +2,12 @@ import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, readdirSync, rmSync } from "node:fs";
-import { Agent, get } from "node:http";
+import { Agent } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, type TestContext, test } from "node:test";
 import { fileURLToPath } from "node:url";
+import { ask, Unanswered } from "./asking.fixture.ts";
 import { exitCodes } from "./signals.ts";
 
 interface Main {
@@ -41,20 +42,6 @@ async function start(t: TestContext, environment: Readonly<Record<string, string
         .map((line) => JSON.parse(line)),
     ended,
   };
-}
-
-function ask(url: string, agent: Agent): Promise<{ readonly status: number; readonly body: string }> {
-  return new Promise((resolve, reject) => {
-    get(url, { agent }, (response) => {
-      let body = "";
-      response.setEncoding("utf8");
-      response.on("data", (text) => {
-        body += text;
-      });
-      response.on("end", () => resolve({ status: response.statusCode ?? 0, body }));
-      response.on("error", reject);
-    }).on("error", reject);
-  });
 }
 
 describe("profiles of a main program", () => {
@@ -112,8 +99,7 @@ describe("a main program", () => {
           answered++;
           if (answered === 200) main.child.kill("SIGTERM");
         } catch (error) {
-          // The port is closed: a load balancer would go elsewhere.
-          if ((error as NodeJS.ErrnoException).code !== "ECONNREFUSED") cut.push(error);
+          if (!(error instanceof Unanswered) || !error.isRefused) cut.push(error);
           return;
         }
       }

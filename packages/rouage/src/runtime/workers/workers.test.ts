@@ -2,11 +2,12 @@ import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
-import { Agent, get } from "node:http";
+import { Agent } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, type TestContext, test } from "node:test";
 import { fileURLToPath } from "node:url";
+import { ask, Unanswered } from "../asking.fixture.ts";
 import { exitCodes } from "../signals.ts";
 
 type Line = Readonly<Record<string, unknown>>;
@@ -68,20 +69,6 @@ async function started(t: TestContext, environment: Readonly<Record<string, stri
   const { url } = await program.line(({ msg }) => msg === "listening");
   await program.line(({ msg }) => msg === "all workers serve");
   return { ...program, origin: String(url).slice(0, -1) };
-}
-
-function ask(url: string, agent?: Agent): Promise<{ readonly status: number; readonly body: string }> {
-  return new Promise((resolve, reject) => {
-    get(url, agent === undefined ? { agent: false } : { agent }, (response) => {
-      let body = "";
-      response.setEncoding("utf8");
-      response.on("data", (text) => {
-        body += text;
-      });
-      response.on("end", () => resolve({ status: response.statusCode ?? 0, body }));
-      response.on("error", reject);
-    }).on("error", reject);
-  });
 }
 
 function isRunning(pid: number): boolean {
@@ -165,7 +152,7 @@ describe("several workers", () => {
               answered++;
               if (answered === 200) program.child.kill(signal);
             } catch (error) {
-              if ((error as NodeJS.ErrnoException).code !== "ECONNREFUSED") cut.push(error);
+              if (!(error instanceof Unanswered) || !error.isRefused) cut.push(error);
               return;
             }
           }
