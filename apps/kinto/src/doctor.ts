@@ -1,7 +1,8 @@
 /** `kinto doctor`: says in words what is wrong with the settings, the store and what they stand on, and what to do. */
 import { type Service, silentLogger, systemClock } from "rouage";
 import { examine, examinePrivate, patientOf, printReport, unreadable } from "rouage/cli";
-import { openStorage, type Symptom } from "rouage/storage";
+import { openStorage } from "rouage/storage";
+import type { Symptom } from "rouage/storage/tools";
 import { startKinto } from "./app.ts";
 import { type SettingsSource, settingsReader } from "./settings/reader.ts";
 

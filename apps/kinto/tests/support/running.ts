@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { type Service, silentLogger } from "rouage";
 import { listen } from "rouage/runtime/node";
-import { verifyStorage } from "rouage/storage";
+import { verifyStorage } from "rouage/storage/tools";
 import { type StorageKind, testStorages, testStore } from "../../../../scripts/test-stores.ts";
 import { type KintoOptions, startKinto } from "../../src/app.ts";
 

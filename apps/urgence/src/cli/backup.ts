@@ -1,6 +1,4 @@
-/** `backup` and `restore`: the stores, the audit's spool and the keys as of one moment, and back. */
-import { backUp, countOf, ledgerOf, putBack } from "rouage/cli";
-import { readManifest } from "rouage/storage";
+/** `backup` and `restore`: the stores, the audit's spool and the keys as of one moment, and back. What only they need is loaded when they run. */
 import { startUrgence } from "../app.ts";
 import { openPlace, type Place, refuseHalfRestored, storeNames } from "../place.ts";
 import { readUrgenceSettings, type UrgenceSettings } from "../settings.ts";
@@ -16,6 +14,7 @@ export const backupCommand: Command = {
   async run({ positionals, values, environment }) {
     const [folder, ...rest] = positionals;
     if (folder === undefined || rest.length > 0) throw new UsageError("expected the folder of the backups");
+    const { backUp, countOf } = await import("rouage/cli");
     const keep = countOf(values.keep as string | undefined, "--keep");
     const settings = embedded(environment);
     refuseHalfRestored(settings);
@@ -37,6 +36,8 @@ export const restoreCommand: Command = {
   async run({ positionals, values, environment }) {
     const [backup, ...rest] = positionals;
     if (backup === undefined || rest.length > 0) throw new UsageError("expected the folder of a backup");
+    const { ledgerOf, putBack } = await import("rouage/cli");
+    const { readManifest } = await import("rouage/storage/tools");
     const settings = embedded({ ...environment, URGENCE_LOG_LEVEL: "warn" });
     const place = await openPlace(settings);
     const { files } = await readManifest(backup);

@@ -2,8 +2,7 @@
 import { existsSync } from "node:fs";
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
-import { examine, examinePrivate, printReport, unreadable } from "rouage/cli";
-import { examineStore, type Symptom } from "rouage/storage";
+import type { Symptom } from "rouage/storage/tools";
 import { demoFileOf, openPlace, type Place, storeNames } from "../place.ts";
 import { readUrgenceSettings, type UrgenceSettings } from "../settings.ts";
 import type { Command } from "./command.ts";
@@ -16,6 +15,7 @@ export const doctorCommand: Command = {
   options: { json: { type: "boolean" } },
   async run({ positionals, values, environment }) {
     if (positionals.length > 0) throw new UsageError("doctor takes no arguments");
+    const { printReport } = await import("rouage/cli");
     const symptoms = await look(environment);
     return printReport("urgence", symptoms, values.json === true) > 0 ? 1 : 0;
   },
@@ -24,6 +24,8 @@ export const doctorCommand: Command = {
 type Environment = Readonly<Record<string, string | undefined>>;
 
 async function look(environment: Environment): Promise<readonly Symptom[]> {
+  const { examine, unreadable } = await import("rouage/cli");
+  const { examineStore } = await import("rouage/storage/tools");
   let settings: UrgenceSettings;
   try {
     settings = readUrgenceSettings(environment);
@@ -53,6 +55,7 @@ async function look(environment: Environment): Promise<readonly Symptom[]> {
 
 /** Without its keys a store is of no use: nobody is found, and nobody can sign in. */
 async function keys(place: Place): Promise<readonly Symptom[]> {
+  const { examinePrivate } = await import("rouage/cli");
   const files = existsSync(place.keys) ? await readdir(place.keys) : [];
   const isUsed = storeNames.some((name) => existsSync(place.storage(name).replace(/^sqlite:/, "")));
   if (files.length === 0 && isUsed)

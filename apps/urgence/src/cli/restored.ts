@@ -1,7 +1,6 @@
 /** `restored`: for stores that a database's own tools have put back to an earlier time. Urgence must not run meanwhile. */
 import { systemClock } from "rouage";
-import { ledgerOf } from "rouage/cli";
-import { afterPuttingBack, isLedger, openLedger, openStorage } from "rouage/storage";
+import { isLedger, openLedger, openStorage } from "rouage/storage";
 import { startUrgence } from "../app.ts";
 import { openPlace, storeNames } from "../place.ts";
 import { readUrgenceSettings } from "../settings.ts";
@@ -18,6 +17,8 @@ export const restoredCommand: Command = {
     const since = Date.parse(String(values.since ?? ""));
     if (Number.isNaN(since) || positionals.length > 0)
       throw new UsageError("expected the time that the stores were put back to: --since 2026-11-30T04:00:00Z");
+    const { ledgerOf } = await import("rouage/cli");
+    const { afterPuttingBack } = await import("rouage/storage/tools");
     const settings = readUrgenceSettings({ ...environment, URGENCE_LOG_LEVEL: "warn" });
     const place = await openPlace(settings);
     const choice = ledgerOf(values, place.ledger);

@@ -1,14 +1,9 @@
 /** `rouage/storage`: the storage interface, for services that keep lists of their own beside their resources. */
-export { type BackupManifest, readManifest } from "./backup/manifest.ts";
-export { afterPuttingBack, type PutBack, type PutBackOptions } from "./backup/put-back.ts";
-export { isHalfRestored, type Staged } from "./backup/restore.ts";
+export { isHalfRestored } from "./backup/half-restored.ts";
 export { checkChanges } from "./check-changes.ts";
-export { type DumpLine, type DumpOptions, dumpLines } from "./dump.ts";
 export { type Erased, type ErasureLedger, isLedger, openLedger } from "./erasure-ledger.ts";
 export { canonicalJson, compareValues, fieldValue, matches, typeRank, uniqueValue } from "./evaluate.ts";
-export { examineStore } from "./examine.ts";
 export type { FieldPath, Filter, Sort, SortValue } from "./filter.ts";
-export { LoadError, type Loaded, type LoadOptions, loadLines } from "./load.ts";
 export { normalPermissions } from "./normal-permissions.ts";
 export { type OpenStorageOptions, openStorage } from "./open.ts";
 export type { PermissionReader, Permissions, ReachableObject, ReachableQuery } from "./permissions.ts";
@@ -43,5 +38,3 @@ export {
   type Tombstone,
   type Violation,
 } from "./storage.ts";
-export type { Symptom } from "./symptom.ts";
-export { type Verified, type VerifyOptions, verifyStorage } from "./verify/verify.ts";

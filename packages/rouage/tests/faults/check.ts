@@ -1,7 +1,8 @@
 /** What has to hold after each fault: whatever was acknowledged is there, nothing is there by half, and the store verifies. */
 import assert from "node:assert/strict";
 import { systemClock } from "../../src/clock.ts";
-import { openStorage, type Storage, verifyStorage } from "../../src/storage/index.ts";
+import { openStorage, type Storage } from "../../src/storage/index.ts";
+import { verifyStorage } from "../../src/storage/tools.ts";
 import { bodyOf, type Written } from "./writers.ts";
 
 /** Opens the store as the fault has left it. */

@@ -12,9 +12,10 @@ import { migrate, migrations } from "../sqlite/migrations.ts";
 import { openSnapshots } from "../sqlite/snapshot.ts";
 import { sqliteStorage } from "../sqlite/sqlite.ts";
 import type { Change, ListKey, Storage } from "../storage.ts";
+import { isHalfRestored } from "./half-restored.ts";
 import { type BackupOptions, makeBackup } from "./make.ts";
 import { readManifest } from "./manifest.ts";
-import { isHalfRestored, type RestoreOptions, restoreBackup } from "./restore.ts";
+import { type RestoreOptions, restoreBackup } from "./restore.ts";
 
 const things: ListKey = { resource: "things", parent: "" };
 const definitions = [{ resource: "things", indexes: [["n"]], unique: [] }];

@@ -2,7 +2,7 @@
  * Puts a backup where stores are to be. Everything is prepared beside, checked, moved to a new epoch and rid of what was erased since; only then it takes
  * the places, in an order that an interruption does not lose: the next run goes on.
  */
-import { existsSync, readdirSync, statSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { mkdir, readFile, rename, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
@@ -14,6 +14,7 @@ import { beginEpoch, erasedIn, refuseUsed } from "../sqlite/restored.ts";
 import { sqliteStorage } from "../sqlite/sqlite.ts";
 import type { EraseScope } from "../storage.ts";
 import { copySynced, filesBelow, sync, writeSynced } from "./durable-files.ts";
+import { isHalfRestored, readyName, stagingName, stagingOf } from "./half-restored.ts";
 import { type BackupManifest, checkFiles, readManifest } from "./manifest.ts";
 import { storeFile } from "./store-file.ts";
 
@@ -53,28 +54,6 @@ interface Move {
   readonly kind: "store" | "beside";
   readonly from: string;
   readonly to: string;
-}
-
-const stagingName = ".restoring";
-const readyName = "ready.json";
-
-/** Of one service: several may have their stores in a folder. */
-function stagingOf(folder: string, service: string): string {
-  return join(folder, `${stagingName}-${encodeURIComponent(service)}`);
-}
-
-/** True where a restore into this folder began to take the places and did not end: what is there may be half of it. */
-export function isHalfRestored(folder: string, service: string): boolean {
-  return existsSync(join(stagingOf(folder, service), readyName));
-}
-
-/** The services of whose restore into this folder that is so. */
-export function halfRestored(folder: string): readonly string[] {
-  if (statSync(folder, { throwIfNoEntry: false })?.isDirectory() !== true) return [];
-  const begun = readdirSync(folder).filter((name) => name.startsWith(`${stagingName}-`));
-  return begun
-    .map((name) => decodeURIComponent(name.slice(stagingName.length + 1)))
-    .filter((service) => isHalfRestored(folder, service));
 }
 
 /** @throws Error where the backup is damaged, or of something else or newer, or something is in the way; nothing is changed then */

@@ -2,7 +2,7 @@
 import { accessSync, constants, existsSync, statfsSync, statSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { DatabaseSync } from "node:sqlite";
-import { halfRestored } from "../backup/restore.ts";
+import { halfRestored } from "../backup/half-restored.ts";
 import type { Symptom } from "../symptom.ts";
 import { walSize } from "./checkpoint.ts";
 import { lookAtFile } from "./look.ts";
