@@ -148,7 +148,7 @@ test(`after each of ${rounds} SIGKILLs in a restore Urgence starts whole, or not
 });
 
 test("stores that other tools have put back forget again who was erased since", async () => {
-  await using application = await startApplication();
+  await using application = await startApplication({}, "sqlite");
   const { folder } = application;
   const stays = await member(application);
   const leaves = await member(application);
