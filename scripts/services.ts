@@ -1,6 +1,7 @@
 /**
- * `npm run services`: makes sure that what the tests need is on this machine. Chromium comes from Debian's packages when it is missing and
- * this user may install packages; the SMTP server of the mail tests comes with the development dependencies and is started by them.
+ * `npm run services`: makes sure that what the tests need is on this machine. Chromium, PostgreSQL and Redis come from Debian's packages when they are
+ * missing and this user may install packages; FerretDB, which stands for MongoDB, is built with Go. Nothing is started: the tests start servers of
+ * their own, and the SMTP server of the mail tests comes with the development dependencies.
  */
 import { spawnSync } from "node:child_process";
 import { existsSync, rmSync, writeFileSync } from "node:fs";
