@@ -1,12 +1,8 @@
 #!/usr/bin/env node
-/**
- * Where Urgence starts. Plain JavaScript, because what it does has to happen before the first TypeScript file is loaded: compiled code is kept from start to
- * start, in a folder that only who installed Urgence may write to. Later starts then take half the time and 20 MB less.
- */
-import { enableCompileCache } from "node:module";
-import { join } from "node:path";
+/** Where Urgence starts. */
+import { quickStart } from "../../../scripts/quick-start.mjs";
 
-enableCompileCache(join(import.meta.dirname, "../../../node_modules/.cache/urgence"));
+quickStart("urgence");
 
 await import("../src/main.ts");
 

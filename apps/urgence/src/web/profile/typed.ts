@@ -25,9 +25,9 @@ export function typedDate(stored: string, language: Language): string {
 export function languageCodes(typed: string): readonly string[] {
   return typed
     .split(/[,;\n]+/)
-    .flatMap((part) => (byName.has(plain(part)) ? [part] : part.split(/\s+/)))
+    .flatMap((part) => (byName().has(plain(part)) ? [part] : part.split(/\s+/)))
     .filter((part) => part.trim() !== "")
-    .map((part) => byName.get(plain(part)) ?? part.trim())
+    .map((part) => byName().get(plain(part)) ?? part.trim())
     .slice(0, 10);
 }
 
@@ -35,7 +35,7 @@ export function typedLanguages(codes: readonly string[], language: Language): st
   // A name that would not lead back to its code is no help: then the code itself.
   const name = (code: string) => {
     const own = languageName(code, language);
-    return byName.get(plain(own)) === code ? own : code;
+    return byName().get(plain(own)) === code ? own : code;
   };
   return codes.map(name).join(", ");
 }
@@ -43,11 +43,17 @@ export function typedLanguages(codes: readonly string[], language: Language): st
 const common =
   "fr en de es it pt nl ar tr pl ro ru uk el bg cs sk hu sr hr bs sq hy ka he fa ps ur hi bn pa ta te ml mr gu si ne zh ja ko vi th lo km my id ms tl sw am ti so ha yo ig wo ff bm ln rw mg sv no da fi is et lv lt sl mk ca eu gl br co oc lb mt ga cy fsl ase bfi kab ber ku az kk uz mn";
 
-const byName: ReadonlyMap<string, string> = new Map(
-  common
-    .split(" ")
-    .flatMap((code) => languages.map((language) => [plain(languageName(code, language)), code] as const)),
-);
+let names: ReadonlyMap<string, string> | undefined;
+
+/** Made when first asked for: names of languages are read from the runtime's tables, which takes longer than all else of this file's start. */
+function byName(): ReadonlyMap<string, string> {
+  names ??= new Map(
+    common
+      .split(" ")
+      .flatMap((code) => languages.map((language) => [plain(languageName(code, language)), code] as const)),
+  );
+  return names;
+}
 
 function plain(text: string): string {
   return text.normalize("NFD").replace(/\p{M}/gu, "").trim().toLowerCase();
