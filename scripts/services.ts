@@ -1,15 +1,17 @@
 /**
  * `npm run services`: makes sure that what the tests need is on this machine. Chromium, PostgreSQL and Redis come from Debian's packages when they are
- * missing and this user may install packages; FerretDB, which stands for MongoDB, is built with Go. Nothing is started: the tests start servers of
- * their own, and the SMTP server of the mail tests comes with the development dependencies.
+ * missing and this user may install packages; of the two that stand for MongoDB, FerretDB is built with Go, mongo-java-server with Maven. Nothing is
+ * started: the tests start servers of their own, and the SMTP server of the mail tests comes with the development dependencies.
  */
 import { spawnSync } from "node:child_process";
 import { existsSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { findRedis } from "../packages/rouage/src/cache/redis/test-server.ts";
+import { hasStreamingServer, streamingFolder } from "../packages/rouage/src/storage/mongodb/streaming-server.ts";
 import { ferretVersion, findFerret } from "../packages/rouage/src/storage/mongodb/test-server.ts";
 import { findPostgres } from "../packages/rouage/src/storage/postgres/test-server.ts";
 import { buildFerret, hasGo } from "./ferretdb.ts";
+import { buildStreamingServer, hasMaven } from "./mongo-java-server.ts";
 
 const chromium = process.env.CHROMIUM_PATH ?? "/usr/bin/chromium";
 
@@ -99,6 +101,24 @@ if (process.env.ROUAGE_TEST_MONGODB !== undefined) {
   }
   process.stdout.write(`mongodb: FerretDB ${ferretVersion}, ${ferret}\n`);
 }
+
+if (!hasStreamingServer() && !hasMaven() && process.getuid?.() === 0 && existsSync("/usr/bin/apt-get")) {
+  process.stdout.write("maven: installing from Debian's packages\n");
+  run("apt-get", ["update", "-q"]);
+  run("apt-get", ["install", "-y", "-q", "--no-install-recommends", "maven", "default-jdk-headless"], {
+    DEBIAN_FRONTEND: "noninteractive",
+  });
+}
+if (!hasStreamingServer()) {
+  if (!hasMaven()) fail("mongo-java-server is missing, and what it is built with. Install a JDK from 17 and Maven");
+  process.stdout.write("mongodb: building mongo-java-server\n");
+  try {
+    buildStreamingServer();
+  } catch (error) {
+    fail(error instanceof Error ? error.message : String(error));
+  }
+}
+process.stdout.write(`mongodb: mongo-java-server, which has change streams, ${streamingFolder()}\n`);
 
 /** Debian's packages ask this file whether they may start what they bring (policy-rc.d of invoke-rc.d). */
 function withoutStarting(install: () => void): void {

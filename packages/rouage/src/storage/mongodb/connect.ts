@@ -34,9 +34,10 @@ export async function connect(
   }
 }
 
-export function optionsOf({ connectTimeoutMs, statementTimeoutMs }: MongoUrl): MongoClientOptions {
+/** What the URL leaves to the storage. */
+export function optionsOf({ connection, connectTimeoutMs, statementTimeoutMs }: MongoUrl): MongoClientOptions {
   return {
-    appName: "rouage",
+    ...(/[?&]appName=/i.test(connection) ? {} : { appName: "rouage" }),
     serverSelectionTimeoutMS: connectTimeoutMs,
     connectTimeoutMS: connectTimeoutMs,
     waitQueueTimeoutMS: connectTimeoutMs,

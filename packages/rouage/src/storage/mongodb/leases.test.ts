@@ -1,16 +1,10 @@
 import assert from "node:assert/strict";
-import { after, before, describe, test } from "node:test";
+import { test } from "node:test";
 import { mongoLeases } from "./leases.ts";
 import { collectionsOf } from "./names.ts";
-import { startTestStores, type TestStores, withoutMongo } from "./test-stores.ts";
+import { describeOnServers } from "./test-stores.ts";
 
-describe("leases in MongoDB", { skip: withoutMongo() }, () => {
-  let stores: TestStores;
-  before(async () => {
-    stores = await startTestStores();
-  });
-  after(() => stores?.[Symbol.asyncDispose]());
-
+describeOnServers("leases in MongoDB", (fresh) => {
   async function eventually<T>(take: () => Promise<T | undefined>): Promise<T> {
     for (let tries = 0; tries < 1_000; tries++) {
       const taken = await take();
@@ -21,7 +15,7 @@ describe("leases in MongoDB", { skip: withoutMongo() }, () => {
   }
 
   test("one that nobody renews is another's after a while, and no sooner; its holder learns of it", async () => {
-    const { leases } = collectionsOf(stores.fresh().database, "x");
+    const { leases } = collectionsOf(fresh().database, "x");
     // As a process leaves it that was killed.
     await leases.insertOne({ _id: "work", holder: "dead", beat: 3 });
     const two = mongoLeases({ leases, lastsMs: 300 });
@@ -35,7 +29,7 @@ describe("leases in MongoDB", { skip: withoutMongo() }, () => {
   });
 
   test("one that is renewed stays whose it is, and is given back when the storage closes", async () => {
-    const { leases } = collectionsOf(stores.fresh().database, "x");
+    const { leases } = collectionsOf(fresh().database, "x");
     const [one, two] = [mongoLeases({ leases, lastsMs: 1_000 }), mongoLeases({ leases, lastsMs: 1_000 })];
     const lease = await one.take("work");
     const beats = async () => ((await leases.findOne({ _id: "work" }))?.beat ?? 0) > 6;

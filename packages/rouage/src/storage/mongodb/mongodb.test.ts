@@ -1,21 +1,12 @@
-import { after, before, describe } from "node:test";
 import { silentLogger } from "../../telemetry/log.ts";
 import { storageConformance } from "../conformance.ts";
 import { mongoStorage } from "./mongodb.ts";
-import { startTestStores, type TestStores, withoutMongo } from "./test-stores.ts";
+import { describeOnServers } from "./test-stores.ts";
 
-const skip = withoutMongo();
-
-describe("on a server", { skip }, () => {
-  let stores: TestStores;
-  before(async () => {
-    stores = await startTestStores();
-  });
-  after(() => stores?.[Symbol.asyncDispose]());
-
+describeOnServers("on a server", (fresh) => {
   storageConformance("mongodb", async ({ clock }) => {
     // FerretDB looks at every document for most questions; how long it takes is not what is asked here.
-    const { url, drop } = stores.fresh("&statement_timeout=60");
+    const { url, drop } = fresh("&statement_timeout=60");
     const options = { url, clock, log: silentLogger, queryBudgetMs: 0 };
     let storage = await mongoStorage(options);
     return {

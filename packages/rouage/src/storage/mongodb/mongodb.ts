@@ -104,7 +104,10 @@ export async function mongoStorage({
   const store = { collections, ledger, resourceOf, now: clock.now, patienceMs: url.statementTimeoutMs, stored };
   const writer = writerOf(store, (writes) => groupSizes?.observe(writes));
   const transactions = transactionsOf({ store, writer, log, limitMs: transactionLimitMs });
-  const watch = watchOf(ledger);
+  const watch = watchOf({
+    ...{ journal: collections.journal, ledger, log },
+    statementTimeoutMs: url.statementTimeoutMs,
+  });
   const leases = mongoLeases({ leases: collections.leases });
   let closed = false;
   let closing: Promise<void> | undefined;
@@ -373,7 +376,7 @@ export async function mongoStorage({
         await writer.close();
         closed = true;
         news.notify();
-        watch.close();
+        await watch.close();
         await leases.close();
         await ledger.close();
         await client.close();

@@ -1,26 +1,20 @@
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
-import { after, before, describe, test } from "node:test";
+import { test } from "node:test";
 import { systemClock } from "../../clock.ts";
 import { silentLogger } from "../../telemetry/log.ts";
 import type { Storage } from "../storage.ts";
 import { encoded, outcomeSlot, positionsOfStep, slot } from "./journal.ts";
 import { mongoStorage } from "./mongodb.ts";
 import { collectionsOf } from "./names.ts";
-import { startTestStores, type TestStores, withoutMongo } from "./test-stores.ts";
+import { describeOnServers } from "./test-stores.ts";
 
 const things = { resource: "things", parent: "" };
 
 /** What a process leaves behind that is killed at the worst moment, as another one finds it. */
-describe("recovery in MongoDB", { skip: withoutMongo() }, () => {
-  let stores: TestStores;
-  before(async () => {
-    stores = await startTestStores();
-  });
-  after(() => stores?.[Symbol.asyncDispose]());
-
+describeOnServers("recovery in MongoDB", (fresh) => {
   async function open(parameters = "", turnLimitMs = 400) {
-    const { url, database } = stores.fresh(parameters);
+    const { url, database } = fresh(parameters);
     const options = { url, clock: systemClock, log: silentLogger, helpAfterMs: 200, turnLimitMs };
     const storage = await mongoStorage(options);
     await storage.define([{ resource: "things", indexes: [], unique: [] }]);
@@ -112,7 +106,7 @@ describe("recovery in MongoDB", { skip: withoutMongo() }, () => {
   });
 
   test("a transaction that works for longer than a turn lasts keeps it by saying so", async () => {
-    const { url } = stores.fresh();
+    const { url } = fresh();
     const options = { url, clock: systemClock, log: silentLogger, turnLimitMs: 200 };
     const [one, two] = [await mongoStorage(options), await mongoStorage(options)];
     for (const storage of [one, two]) await storage.define([{ resource: "things", indexes: [], unique: [] }]);

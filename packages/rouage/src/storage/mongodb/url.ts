@@ -12,8 +12,50 @@ export interface MongoUrl {
   readonly statementTimeoutMs: number;
 }
 
-/** What this storage's promises stand on, and so decides itself. */
-const decided = ["w", "journal", "readPreference", "readConcernLevel", "retryWrites", "socketTimeoutMS", "timeoutMS"];
+interface Decided {
+  /** Values that ask for what is so in any case: they are taken, and change nothing. */
+  readonly accepted: readonly string[];
+  readonly because: string;
+}
+
+const durable = { accepted: ["true"], because: "answered writes are on the disk (journal=true)" };
+const current = { accepted: [], because: "reads are current, from the primary" };
+const answered = { accepted: [], because: "say ?statement_timeout=" };
+const connected = { accepted: [], because: "say ?connect_timeout=" };
+const retried = { accepted: ["true", "false"], because: "what was lost on the way is found out by the storage itself" };
+
+/** What this storage's promises stand on, and so decides itself. The driver ignores the case of names, and takes a URL's word before that of its caller. */
+const decided: Readonly<Record<string, Decided>> = {
+  w: { accepted: ["majority"], because: "answered writes are on most servers of a replica set (w=majority)" },
+  journal: durable,
+  j: durable,
+  readpreference: { ...current, accepted: ["primary"] },
+  readpreferencetags: current,
+  maxstalenessseconds: current,
+  readconcernlevel: current,
+  retrywrites: retried,
+  retryreads: retried,
+  wtimeoutms: answered,
+  wtimeout: answered,
+  sockettimeoutms: answered,
+  timeoutms: answered,
+  serverselectiontimeoutms: connected,
+  connecttimeoutms: connected,
+  waitqueuetimeoutms: connected,
+};
+
+/** What a URL may say to the driver: how servers are found and talked to. */
+const forDriver = new Set(
+  [
+    ...["replicaSet", "directConnection", "loadBalanced", "srvServiceName", "srvMaxHosts", "heartbeatFrequencyMS"],
+    ...["serverMonitoringMode", "appName", "family", "compressors", "zlibCompressionLevel"],
+    ...["authSource", "authMechanism", "authMechanismProperties"],
+    ...["tls", "ssl", "tlsCAFile", "tlsCRLFile", "tlsCertificateKeyFile", "tlsCertificateKeyFilePassword"],
+    ...["tlsInsecure", "tlsAllowInvalidCertificates", "tlsAllowInvalidHostnames"],
+    ...["maxPoolSize", "minPoolSize", "maxConnecting", "maxIdleTimeMS"],
+    ...["proxyHost", "proxyPort", "proxyUsername", "proxyPassword"],
+  ].map((name) => name.toLowerCase()),
+);
 
 /** @throws Error naming what is wrong, without the password */
 export function parseMongoUrl(text: string, name = "rouage"): MongoUrl {
@@ -35,10 +77,6 @@ export function parseMongoUrl(text: string, name = "rouage"): MongoUrl {
     if (/^\d+$/.test(value) && parsed >= 1 && parsed <= most) return parsed * 1_000;
     throw new Error(`storage: ?${key}= is a whole number from 1 to ${most}`);
   };
-  for (const key of decided) {
-    if (parameters.has(key))
-      throw new Error(`storage: ?${key}= is not for a URL to say: writes are durable and reads current`);
-  }
   const database = path === "" ? name : decoded(path);
   if (database === "" || Buffer.byteLength(database) > 63 || /[/\\. "$*<>:|?\0]/.test(database)) {
     throw new Error(
@@ -53,7 +91,7 @@ export function parseMongoUrl(text: string, name = "rouage"): MongoUrl {
   }
   const connectTimeoutMs = seconds("connect_timeout", 5, 600);
   const statementTimeoutMs = seconds("statement_timeout", 8, 3_600);
-  const rest = parameters.toString();
+  const rest = restOf(parameters).toString();
   return {
     connection: `${scheme}://${location}/${path}${rest === "" ? "" : `?${rest}`}`,
     database,
@@ -61,6 +99,24 @@ export function parseMongoUrl(text: string, name = "rouage"): MongoUrl {
     connectTimeoutMs,
     statementTimeoutMs,
   };
+}
+
+/** What is the driver's to know. */
+function restOf(parameters: URLSearchParams): URLSearchParams {
+  const rest = new URLSearchParams();
+  for (const [key, value] of parameters) {
+    const name = key.toLowerCase();
+    const rule = Object.hasOwn(decided, name) ? decided[name] : undefined;
+    if (rule !== undefined) {
+      if (rule.accepted.includes(value)) continue;
+      throw new Error(`storage: ?${key}=${value} is not for a URL to say: ${rule.because}`);
+    }
+    if (!forDriver.has(name)) throw new Error(`storage: ?${key}= is no parameter of a URL of MongoDB`);
+    // Who listens for other processes keeps a connection most of the time.
+    if (name === "maxpoolsize" && value === "1") throw new Error("storage: ?maxPoolSize= is at least 2");
+    rest.append(key, value);
+  }
+  return rest;
 }
 
 function decoded(path: string): string {
