@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { connect, type Socket } from "node:net";
 import { describe, type TestContext, test } from "node:test";
 import type { HttpRequest, HttpResponse } from "../http.ts";
+import { crowd } from "./asking.fixture.ts";
 import { type Handler, type ListenOptions, listen, type Server } from "./node.ts";
 
 const ok: HttpResponse = { status: 200, headers: { "content-type": "text/plain" }, body: "ok" };
@@ -426,6 +427,15 @@ describe("starting and stopping", () => {
     assert.match(text, /connection: close/i);
     await stopped;
     assert.equal(server.active, 0);
+  });
+
+  test("stop lets in who was connected and not accepted yet", async (t) => {
+    const server = await serving(t, () => ok);
+    const connected = await crowd(server.origin, 50);
+    const stopped = server.stop(5000);
+    assert.deepEqual(await connected.ask("/"), Array(50).fill(200));
+    await stopped;
+    assert.deepEqual(await (await crowd(server.origin, 1)).ask("/"), [0], "nobody listens any more");
   });
 
   test("stop answers a request that arrives on an open connection meanwhile", async (t) => {

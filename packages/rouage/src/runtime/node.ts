@@ -3,13 +3,15 @@
  * sockets, no resources and no routes.
  */
 import { createServer, type IncomingMessage, type Server as NodeServer, type ServerResponse } from "node:http";
-import { Server as NetServer, type Socket } from "node:net";
+import type { Socket } from "node:net";
 import { ServiceError } from "../errors.ts";
 import type { HttpRequest, HttpResponse } from "../http.ts";
 import { type Logger, silentLogger } from "../telemetry/log.ts";
+import type { Address } from "./address.ts";
 import { errorResponse, rawError } from "./error-response.ts";
 import { hasBody, nodeRequest, type RequestOptions } from "./node-request.ts";
 import { lingerWhileUploading, send } from "./node-response.ts";
+import { ownPort, type Port } from "./port.ts";
 
 /** What can be put behind a port: a service, a door of several services, a function in an object. */
 export interface Handler {
@@ -29,6 +31,8 @@ export interface ListenOptions {
   /** Longest a request may take to arrive, headers and body each. */
   readonly requestTimeoutMs?: number;
   readonly keepAliveTimeoutMs?: number;
+  /** Opens the port where others serve it too. Default: it is this process's own. */
+  readonly share?: (server: NodeServer, address: Address) => Promise<Port>;
   readonly log?: Logger;
 }
 
@@ -40,7 +44,7 @@ export interface Server extends AsyncDisposable {
   /** Requests under way. */
   readonly active: number;
   /**
-   * Stops accepting, lets requests under way finish within `timeoutMs`, answers what still arrives on open connections with
+   * Lets in who is connected, stops accepting, lets requests under way finish within `timeoutMs`, answers what still arrives on open connections with
    * `Connection: close`, then closes the connections that are left.
    */
   stop(timeoutMs?: number): Promise<void>;
@@ -85,17 +89,16 @@ export async function listen(handler: Handler, options: ListenOptions = {}): Pro
   // Upgrades are ignored, as RFC 9110 §7.8 allows: some clients offer HTTP/2 with every request. Tunnels must be refused by hand.
   server.on("connect", (_message, socket) => socket.end(rawError(new ServiceError("method-not-allowed"))));
 
-  await bind(server, host, port);
-  const address = server.address();
-  const bound = typeof address === "object" && address !== null ? address.port : port;
+  const { share = ownPort } = options;
+  const opened = await share(server, { host, port });
   let stopped: Promise<void> | undefined;
   const stop = (timeoutMs = 25_000): Promise<void> => {
-    stopped ??= shut(state, server, timeoutMs);
+    stopped ??= shut(state, server, opened, timeoutMs);
     return stopped;
   };
   return {
-    origin: `http://${host.includes(":") ? `[${host}]` : host}:${bound}`,
-    port: bound,
+    origin: `http://${host.includes(":") ? `[${host}]` : host}:${opened.number}`,
+    port: opened.number,
     get active() {
       return state.active;
     },
@@ -110,30 +113,6 @@ interface State {
   readonly request: RequestOptions;
   stopping: boolean;
   active: number;
-}
-
-function bind(server: NodeServer, host: string, port: number): Promise<void> {
-  // A worker asks its supervisor for the port, through a channel that keeps no process alive.
-  const alive = setInterval(() => {}, 60_000);
-  const bound = new Promise<void>((resolve, reject) => {
-    server.once("error", (error: NodeJS.ErrnoException) => {
-      const where = `${host}:${port}`;
-      if (error.code === "EADDRINUSE")
-        reject(new Error(`${where} is in use by another process; choose another with the setting "port"`));
-      else if (error.code === "EACCES")
-        reject(new Error(`${where} may not be listened on by this user; choose a "port" from 1024`));
-      else if (error.code === "EADDRNOTAVAIL" || error.code === "ENOTFOUND")
-        reject(new Error(`${where} is no address of this machine; check the setting "host"`));
-      else reject(error);
-    });
-    // A long backlog: a burst of new connections waits in the kernel instead of being refused.
-    server.listen({ host, port, backlog: 1024 }, () => {
-      server.removeAllListeners("error");
-      server.on("error", () => {});
-      resolve();
-    });
-  });
-  return bound.finally(() => clearInterval(alive));
 }
 
 function answer(state: State, message: IncomingMessage, response: ServerResponse, expectsContinue: boolean): void {
@@ -210,19 +189,21 @@ function protocolError(error: NodeJS.ErrnoException): ServiceError {
   }
 }
 
-async function shut(state: State, server: NodeServer, timeoutMs: number): Promise<void> {
+async function shut(state: State, server: NodeServer, port: Port, timeoutMs: number): Promise<void> {
   state.stopping = true;
-  const closed = new Promise<void>((resolve) => {
-    // The close of `node:http` would also cut connections that look idle while their next request is on its way.
-    NetServer.prototype.close.call(server, () => resolve());
-  });
+  let isLate = false;
+  const force = setTimeout(() => {
+    isLate = true;
+    server.closeAllConnections();
+  }, timeoutMs);
+  await port.close();
+  if (isLate) server.closeAllConnections();
   const idle = setTimeout(() => server.closeIdleConnections(), Math.min(idleGraceMs, timeoutMs));
   // Connections whose request finished after that without an answer to carry `Connection: close`.
   const sweep = setInterval(() => {
     if (state.active === 0) server.closeIdleConnections();
   }, 1000);
-  const force = setTimeout(() => server.closeAllConnections(), timeoutMs);
-  await closed;
+  await port.ended();
   clearTimeout(idle);
   clearInterval(sweep);
   clearTimeout(force);

@@ -7,6 +7,7 @@ import { profilerEndpoint } from "../telemetry/profiler-endpoint.ts";
 import { type Handler, listen, type Server } from "./node.ts";
 import { runUntilSignal } from "./signals.ts";
 import { thisWorker } from "./workers/member.ts";
+import { sharedPort } from "./workers/shared-port.ts";
 
 /** What a service and a door have in common. */
 export interface Runnable extends Handler {
@@ -39,7 +40,9 @@ export async function serve(service: Runnable): Promise<RunningServer> {
   const timeoutMs = settings.stop_timeout_seconds * 1000;
   const servers: Server[] = [];
   const stopping = new AbortController();
+  const member = thisWorker();
   const common = {
+    ...(member === undefined ? {} : { share: sharedPort.bind(undefined, member) }),
     host: settings.host,
     headerLimit: settings.header_limit,
     requestTimeoutMs: settings.request_timeout_seconds * 1000,

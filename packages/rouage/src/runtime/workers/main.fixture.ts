@@ -1,4 +1,5 @@
 /** A main program of several workers, for the tests of this folder. */
+import { existsSync, writeFileSync } from "node:fs";
 import { Type } from "typebox";
 import { everyone } from "../../operations/access.ts";
 import { resource } from "../../resource.ts";
@@ -24,6 +25,15 @@ const several = service({
       access,
       handler: async () => {
         await new Promise((resolve) => setTimeout(resolve, 20));
+        return { done: true };
+      },
+    }),
+    // Nothing else happens in the worker until a file is there; it says so by making another.
+    route("GET", "/block", {
+      access,
+      handler: ({ query: { until = "" } }) => {
+        writeFileSync(`${until}.${process.pid}`, "");
+        while (!existsSync(until));
         return { done: true };
       },
     }),

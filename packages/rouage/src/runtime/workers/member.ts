@@ -2,10 +2,13 @@
  * What a worker knows of those it works with: its number, and the supervisor that started it. A process has one parent, as it has one standard
  * output, so this is one for all services in it.
  */
+import type { Socket } from "node:net";
 import type { CacheCall } from "../../cache/remote.ts";
 import type { LogLevel } from "../../telemetry/log.ts";
+import type { Address } from "../address.ts";
 import { exitCodes } from "../signals.ts";
 import { type Conversation, conversation } from "./conversation.ts";
+import type { Bound } from "./ports.ts";
 
 /** A worker as its own services see it. */
 export interface Member {
@@ -15,10 +18,18 @@ export interface Member {
   allMetrics(): Promise<string | undefined>;
   /** Asks the cache that the supervisor keeps for a service of all workers. */
   askCache(cache: CacheName, call: CacheCall): Promise<unknown>;
+  /** Wants a share of the connections to an address; each is `received` in the turn in which it arrives. */
+  listen(address: Address, received: (socket: Socket) => void): Promise<Listening>;
   /** Says that the worker answers requests from now on. */
   serving(served: Served): void;
   /** Called once, when the supervisor wants the worker to end in order or is gone itself. */
   onStop(stop: (reason: string) => void): void;
+}
+
+export interface Listening {
+  readonly bound: Bound;
+  /** No more of them; when it resolves, the last one was received. */
+  leave(): Promise<void>;
 }
 
 /** What the supervisor has to know of the service that its workers serve. */
@@ -41,11 +52,20 @@ export interface CacheName {
 
 export type WorkerQuestion =
   | { readonly kind: "metrics" }
-  | { readonly kind: "cache"; readonly cache: CacheName; readonly call: CacheCall };
+  | { readonly kind: "cache"; readonly cache: CacheName; readonly call: CacheCall }
+  | { readonly kind: "join"; readonly key: string; readonly address: Address }
+  | { readonly kind: "leave"; readonly key: string };
 
-export type WorkerNews = { readonly kind: "serving" } & Omit<Served, "metrics">;
+export type WorkerNews =
+  | ({ readonly kind: "serving" } & Omit<Served, "metrics">)
+  | { readonly kind: "taken"; readonly key: string };
 export type SupervisorNews = { readonly kind: "stop" };
 export type SupervisorQuestion = { readonly kind: "metrics" };
+
+/** Comes with a connection of the port with this key. */
+export interface Handed {
+  readonly handed: string;
+}
 
 /** Number of the worker, in its environment; 0 is the supervisor in what they log. */
 export const numberVariable = "ROUAGE_WORKER";
@@ -83,7 +103,17 @@ function createMember(number: number): Member {
       if ((news as SupervisorNews).kind === "stop") wanted("the supervisor said so");
     },
   });
-  process.on("message", supervisor.receive);
+  const ports = new Map<string, (socket: Socket) => void>();
+  process.on("message", (message, handle) => {
+    const key = (message as Partial<Handed> | null)?.handed;
+    if (key === undefined) return supervisor.receive(message);
+    supervisor.tell({ kind: "taken", key } satisfies WorkerNews);
+    const socket = handle as Socket | undefined;
+    const received = ports.get(key);
+    if (received === undefined) socket?.destroy();
+    // It may have ended on its way.
+    else if (socket !== undefined) received(socket);
+  });
   // A worker that cannot start ends as any program does, supervisor or not.
   process.channel?.unref();
   async function ask(question: WorkerQuestion): Promise<unknown> {
@@ -114,6 +144,21 @@ function createMember(number: number): Member {
         () => undefined,
       ),
     askCache: (cache, call) => ask({ kind: "cache", cache, call }),
+    async listen(address, received) {
+      // All workers listen to the same addresses in the same order.
+      let key = `${address.host} ${address.port}`;
+      while (ports.has(key)) key += "+";
+      ports.set(key, received);
+      const bound = (await ask({ kind: "join", key, address })) as Bound;
+      return {
+        bound,
+        async leave() {
+          // A supervisor that is gone hands over nothing.
+          await ask({ kind: "leave", key }).catch(() => {});
+          ports.delete(key);
+        },
+      };
+    },
     serving({ metrics: own, ...served }) {
       metrics = own;
       isServing = true;

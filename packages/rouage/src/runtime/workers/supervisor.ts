@@ -12,8 +12,16 @@ import type { Metrics } from "../../telemetry/metrics.ts";
 import { createMetrics } from "../../telemetry/registry.ts";
 import { exitCodes, untilSignal } from "../signals.ts";
 import { type Conversation, conversation } from "./conversation.ts";
-import { type CacheName, numberVariable, type Served, type WorkerNews, type WorkerQuestion } from "./member.ts";
+import {
+  type CacheName,
+  type Handed,
+  numberVariable,
+  type Served,
+  type WorkerNews,
+  type WorkerQuestion,
+} from "./member.ts";
 import { metricsOfAll } from "./metrics-of-all.ts";
+import { createPorts, type Recipient } from "./ports.ts";
 import { type Restarts, restarts } from "./restarts.ts";
 
 /** Where one worker is, and what became of those that were there before. */
@@ -41,6 +49,7 @@ export function superviseWorkers(workers: number): void {
     restarts: restarts(),
     startedAgain: 0,
   }));
+  const ports = createPorts();
   const caches = new Map<string, Promise<Cache>>();
   const serving = (): readonly Place[] => places.filter(({ running }) => running?.servingSince !== undefined);
   /** Known from the first worker that serves. */
@@ -54,13 +63,23 @@ export function superviseWorkers(workers: number): void {
 
   function start(place: Place): void {
     const worker = cluster.fork({ [numberVariable]: String(place.number) });
+    const recipient: Recipient = {
+      give(key, socket) {
+        if (!worker.isConnected()) return false;
+        const handed: Handed = { handed: key };
+        worker.process.send(handed, socket, { keepOpen: true }, () => {});
+        return true;
+      },
+    };
     const talk = conversation({
       // A worker that has just gone hears nothing; its exit says so.
       send: (message) => void worker.send(message as never, () => {}),
-      answer: (question) => answer(question as WorkerQuestion),
-      told: (news) => {
-        const { kind, ...about } = news as WorkerNews;
-        if (kind === "serving") served(place, about);
+      answer: (question) => answer(question as WorkerQuestion, recipient),
+      told(message) {
+        const news = message as WorkerNews;
+        if (news.kind === "taken") return ports.taken(recipient, news.key);
+        const { kind: _, ...about } = news;
+        served(place, about);
       },
     });
     place.running = { worker, talk };
@@ -72,6 +91,7 @@ export function superviseWorkers(workers: number): void {
     });
     worker.once("exit", (code, signal) => {
       talk.end();
+      ports.gone(recipient);
       exited(place, code, signal);
     });
   }
@@ -124,7 +144,9 @@ export function superviseWorkers(workers: number): void {
     }, next.afterMs);
   }
 
-  async function answer(question: WorkerQuestion): Promise<unknown> {
+  async function answer(question: WorkerQuestion, recipient: Recipient): Promise<unknown> {
+    if (question.kind === "join") return ports.join(recipient, question.key, question.address);
+    if (question.kind === "leave") return ports.leave(recipient, question.key);
     if (question.kind === "cache") {
       const { answerCacheCall } = await import("../../cache/remote.ts");
       return answerCacheCall(await cacheOf(question.cache), question.call);
@@ -147,6 +169,7 @@ export function superviseWorkers(workers: number): void {
   /** Everybody ends in order, within `stopMs`; answers the exit code. */
   async function end(code: number): Promise<never> {
     ending ??= { code };
+    ports.end();
     for (const place of places) {
       clearTimeout(place.timer);
       const { running } = place;
@@ -181,7 +204,7 @@ export function superviseWorkers(workers: number): void {
     if (service.profiles) for (const { running } of serving()) running?.worker.process.kill("SIGUSR2");
     else log.warn({}, "SIGUSR2 has no effect: profiler_enabled is off");
   });
-  // One after the other gets a connection: what the kernel makes of one port of several processes can be one to seven.
+  // Of ports that a program opens itself, one worker after the other gets a connection, as of ours.
   cluster.schedulingPolicy = cluster.SCHED_RR;
   const [first] = places;
   if (first !== undefined) start(first);

@@ -1,13 +1,14 @@
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { Agent } from "node:http";
+import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, type TestContext, test } from "node:test";
 import { fileURLToPath } from "node:url";
-import { ask, Unanswered } from "../asking.fixture.ts";
+import { ask, crowd, Unanswered } from "../asking.fixture.ts";
 import { exitCodes } from "../signals.ts";
 
 type Line = Readonly<Record<string, unknown>>;
@@ -62,6 +63,20 @@ function spawned(t: TestContext, environment: Readonly<Record<string, string>>):
     },
     ended,
   };
+}
+
+/** Keeps both workers from doing anything until they are released. */
+async function block(
+  t: TestContext,
+  program: Program,
+): Promise<{ readonly blocked: readonly Promise<{ readonly status: number }>[]; release(): void }> {
+  const folder = mkdtempSync(join(tmpdir(), "workers-"));
+  t.after(() => rmSync(folder, { recursive: true, force: true }));
+  const until = join(folder, "free");
+  const blocked = [1, 2].map(() => ask(`${program.origin}/v1/block?until=${until}`));
+  for (const answer of blocked) answer.catch(() => {});
+  while (readdirSync(folder).length < 2) await new Promise(setImmediate);
+  return { blocked, release: () => writeFileSync(until, "") };
 }
 
 async function started(t: TestContext, environment: Readonly<Record<string, string>> = {}): Promise<Program> {
@@ -142,6 +157,7 @@ describe("several workers", () => {
       const agent = new Agent({ keepAlive: true });
       t.after(() => agent.destroy());
       let answered = 0;
+      let toldToEnd = Number.POSITIVE_INFINITY;
       const cut: unknown[] = [];
       await Promise.all(
         Array.from({ length: 30 }, async () => {
@@ -150,9 +166,12 @@ describe("several workers", () => {
               const { status, body } = await ask(`${program.origin}/v1/slow`, agent);
               if (status !== 200 || body !== '{"done":true}') cut.push({ status, body });
               answered++;
-              if (answered === 200) program.child.kill(signal);
+              if (answered === 200) {
+                toldToEnd = performance.now();
+                program.child.kill(signal);
+              }
             } catch (error) {
-              if (!(error instanceof Unanswered) || !error.isRefused) cut.push(error);
+              if (!(error instanceof Unanswered) || !error.isTooLate(toldToEnd)) cut.push(error);
               return;
             }
           }
@@ -164,6 +183,55 @@ describe("several workers", () => {
       assert.equal(summaries.length, answered, "every answered request has its line in the log");
       assert.equal(program.lines().filter(({ msg }) => msg === "stopped").length, 3);
     });
+
+  test("who was connected before SIGTERM is answered, also when all workers are busy for long", async (t) => {
+    const program = await started(t);
+    const { blocked, release } = await block(t, program);
+    const connected = await crowd(program.origin, 60);
+    const asked = connected.ask("/v1/who");
+    program.child.kill("SIGTERM");
+    await program.line(({ msg, worker }) => msg === "stopping" && worker === 0);
+    release();
+    assert.deepEqual(await asked, Array(60).fill(200));
+    for (const answer of blocked) assert.equal((await answer).status, 200);
+    assert.equal(await program.ended, exitCodes.stopped);
+  });
+
+  test("who was connected and not taken by a worker yet is another's when it is killed", async (t) => {
+    const program = await started(t);
+    const pid = (await workersOf(program)).get("2") ?? 0;
+    const { blocked, release } = await block(t, program);
+    const connected = await crowd(program.origin, 20);
+    const asked = connected.ask("/v1/who");
+    process.kill(pid, "SIGKILL");
+    await program.line(({ msg, of }) => msg === "worker died, it is started again" && of === 2);
+    release();
+    assert.deepEqual(await asked, Array(20).fill(200));
+    const outcomes = await Promise.allSettled(blocked);
+    assert.deepEqual(
+      outcomes.map(({ status }) => status).sort(),
+      ["fulfilled", "rejected"],
+      "what it had begun is cut",
+    );
+  });
+
+  test("connections wait while the only two workers are replaced", async (t) => {
+    const program = await started(t);
+    const from = program.lines().length;
+    for (const pid of (await workersOf(program)).values()) process.kill(pid, "SIGKILL");
+    for (const number of [1, 2])
+      await program.line(({ msg, of }) => msg === "worker died, it is started again" && of === number, from);
+    assert.deepEqual(await (await crowd(program.origin, 20)).ask("/v1/who"), Array(20).fill(200));
+  });
+
+  test("a request that does not arrive in time is refused, as in one process", async (t) => {
+    const program = await started(t, { SEVERAL_REQUEST_TIMEOUT_SECONDS: "1" });
+    const socket = connect(Number(new URL(program.origin).port), "127.0.0.1");
+    t.after(() => socket.destroy());
+    socket.write("GET /v1/who HTTP/1.1\r\nhost: x\r\n");
+    const [answer] = await once(socket.setEncoding("latin1"), "data");
+    assert.match(answer, /^HTTP\/1\.1 408 /);
+  });
 
   test("a second signal ends all of them at once", async (t) => {
     const program = await started(t);
