@@ -7,21 +7,14 @@ import { checkChanges } from "../check-changes.ts";
 import { checkKey, checkKeys } from "../check-keys.ts";
 import { notifier } from "../notifier.ts";
 import type { Permissions } from "../permissions.ts";
-import {
-  type ListDefinition,
-  type ListKey,
-  type ObjectKey,
-  QueryTooCostly,
-  type Storage,
-  type StoredEntry,
-} from "../storage.ts";
+import type { ListDefinition, ListKey, ObjectKey, Storage, StoredEntry } from "../storage.ts";
 import { checkSizes } from "./check-sizes.ts";
 import { connect } from "./connect.ts";
 import { without } from "./content.ts";
 import { entryFields, entryOf, idOf, type ObjectDocument, permissionsIn } from "./documents.ts";
 import { loadDriver } from "./driver.ts";
 import { erase, flush, purge } from "./erase.ts";
-import { codeOf, isWorthAnotherTry, timeExpired, translated } from "./failures.ts";
+import { asCostly, isWorthAnotherTry, translated } from "./failures.ts";
 import {
   countDrafted,
   draftedEntry,
@@ -32,6 +25,7 @@ import {
   mergedPage,
   unlike,
 } from "./inside.ts";
+import { inspectStore } from "./inspect.ts";
 import { nameOfGroups, nameOfRows, positionsOfStep } from "./journal.ts";
 import { mongoLeases } from "./leases.ts";
 import { ledgerOf } from "./ledger.ts";
@@ -371,6 +365,15 @@ export async function mongoStorage({
       });
     },
 
+    async *inspect() {
+      open();
+      try {
+        yield* inspectStore(driver, url);
+      } catch (error) {
+        throw translated(error);
+      }
+    },
+
     close() {
       closing ??= (async () => {
         await writer.close();
@@ -387,12 +390,4 @@ export async function mongoStorage({
     [Symbol.asyncDispose]: () => storage.close(),
   };
   return storage;
-}
-
-async function asCostly<T>(work: Promise<T>): Promise<T> {
-  try {
-    return await work;
-  } catch (error) {
-    throw codeOf(error) === timeExpired ? new QueryTooCostly() : error;
-  }
 }

@@ -5,6 +5,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { existsSync, rmSync } from "node:fs";
 import { mkdir, mkdtemp, rm } from "node:fs/promises";
+import { Socket } from "node:net";
 import { homedir, tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -93,6 +94,8 @@ export async function startTestServer(
       started.once("error", reject);
       started.once("exit", (code) => reject(new Error(`the test server ended with ${code}:\n${said.join("\n")}`)));
     });
+    // Nobody has to stay to hear what else it says.
+    if (started.stderr instanceof Socket) started.stderr.unref();
   }
 
   async function end(signal: NodeJS.Signals): Promise<void> {
