@@ -56,7 +56,12 @@ export interface Plan {
   readonly fieldRules: readonly FieldRules[];
   readonly shape: Shape;
   readonly hooks: Hooks<Fields>;
-  readonly id: { readonly isValid: (id: unknown) => id is string; readonly generate: (() => string) | undefined };
+  readonly id: {
+    readonly isValid: (id: unknown) => id is string;
+    readonly generate: (() => string) | undefined;
+    /** What it generates is nobody else's. A generator of the declaration's own may make an id twice. */
+    readonly isUnique: boolean;
+  };
   readonly logBody: boolean;
   /** Largest page. */
   readonly pageSize: number;
@@ -103,7 +108,7 @@ function idsOf({ options }: Resource): Plan["id"] {
   const isValid = (id: unknown): id is string =>
     typeof id === "string" && id.length > 0 && id.length <= longestId && pattern.test(id) && !id.includes("/");
   const generate = options.id?.generate ?? (isValid(timeOrderedId()) ? timeOrderedId : undefined);
-  return { isValid, generate };
+  return { isValid, generate, isUnique: generate === timeOrderedId };
 }
 
 /** What object rules look at; the object is parsed when the first of them does. */

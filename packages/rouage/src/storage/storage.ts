@@ -59,8 +59,8 @@ export interface ScanQuery {
 /** What must hold for a change to be made; checked inside the commit. */
 export type Expectation =
   | { readonly kind: "any" }
-  /** No live object has this id. */
-  | { readonly kind: "absent" }
+  /** No live object has this id. `surely`: nobody else can have it, it was made for this object alone: a storage need not look. */
+  | { readonly kind: "absent"; readonly surely?: true }
   /** The live object has exactly this revision. */
   | { readonly kind: "revision"; readonly revision: number };
 
