@@ -98,7 +98,7 @@ describe("commands on a store in MongoDB", { skip: withoutMongo() }, () => {
     const damaged = await rouage("verify", url);
     assert.equal(damaged.code, 1);
     assert.match(damaged.said, /people "" "bob": is found by other values than it has\n/);
-    assert.match(damaged.said, /people "" "bob": has another body than in entry 2000001 of the log\n/);
+    assert.match(damaged.said, /people "" "bob": has another body than in entry \d+000001 of the log\n/);
   });
 
   test("copy there and back gives the same store; purge forgets old deletions; backup names the tool", async (t) => {

@@ -217,7 +217,4 @@ function familyOf(pid: number): readonly number[] {
 
 export const embedded = "it runs in the process of the service";
 
-export const backends: readonly Backend[] = [sqlite, postgres];
-
-/** Where FerretDB, which is slow, has the time of a test for it. */
-export const withMongo: readonly Backend[] = [...backends, mongodb];
+export const backends: readonly Backend[] = [sqlite, postgres, mongodb];

@@ -5,7 +5,7 @@ import { Type } from "typebox";
 import { type ManualClock, manualClock } from "../../src/clock.ts";
 import { everyone, resource, service } from "../../src/index.ts";
 import { silentLogger } from "../../src/telemetry/log.ts";
-import { withMongo } from "./backends.ts";
+import { backends } from "./backends.ts";
 import { assertWhole } from "./check.ts";
 import { bodyOf, type Written } from "./writers.ts";
 
@@ -19,7 +19,7 @@ interface Answer {
   readonly last_modified: number;
 }
 
-for (const { name, skip, start } of withMongo)
+for (const { name, skip, start } of backends)
   test(`${name}: whatever the clock does, revisions increase, and who asks for changes since one gets them all`, {
     skip,
   }, async () => {

@@ -1,12 +1,12 @@
 /** More requests than there are connections to the database, or slots: what cannot be served in time is refused, and what comes later is served. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { embedded, withMongo } from "./backends.ts";
+import { backends, embedded } from "./backends.ts";
 import { assertWhole } from "./check.ts";
 import { startService } from "./processes.ts";
 import { assertRefusal, bodyOf, eventually, startLoad } from "./writers.ts";
 
-for (const { name, skip, start, isEmbedded, sharesConnections, watching, isSlow = false } of withMongo) {
+for (const { name, skip, start, isEmbedded, sharesConnections, watching, isSlow = false } of backends) {
   test(`${name}: where every connection is in use, others wait their turn, and are a 503 in time`, {
     skip: isEmbedded ? embedded : skip,
   }, async () => {

@@ -1,12 +1,12 @@
 /** The disk is full: writes are refused, what was acknowledged stays, and space brings it back. */
 import { test } from "node:test";
-import { withMongo } from "./backends.ts";
+import { backends } from "./backends.ts";
 import { assertWhole } from "./check.ts";
 import { startService } from "./processes.ts";
 import { smallDisk } from "./small-disk.ts";
 import { eventually, startLoad } from "./writers.ts";
 
-for (const { name, skip, megabytes, start } of withMongo)
+for (const { name, skip, megabytes, start } of backends)
   test(`${name}: a disk that is full under load, and has space again`, { skip }, async (context) => {
     await using disk = await smallDisk(megabytes);
     if (disk === undefined) return context.skip("this user cannot mount a small file system");

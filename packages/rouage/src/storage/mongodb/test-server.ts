@@ -27,9 +27,9 @@ export interface TestServer {
 
 export const ferretVersion = "1.24.2";
 
-/** Where `npm run services` builds it, outside of the project. */
+/** Where `npm run services` builds it, outside of the project: with the changes of `scripts/ferretdb.ts`. */
 export function ferretFolder(): string {
-  return join(process.env.XDG_CACHE_HOME ?? join(homedir(), ".cache"), "rouage", `ferretdb-${ferretVersion}`);
+  return join(process.env.XDG_CACHE_HOME ?? join(homedir(), ".cache"), "rouage", `ferretdb-${ferretVersion}-keys`);
 }
 
 /** The program; undefined where there is none on this machine. */
