@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { randomInt } from "node:crypto";
 import { test } from "node:test";
+import { anyStorage, isSlow } from "../../../scripts/test-stores.ts";
 import { type Application, startApplication } from "./support/application.ts";
 import {
   type Answer,
@@ -14,7 +15,7 @@ import {
   until,
 } from "./support/people.ts";
 
-const rounds = 12;
+const rounds = isSlow(anyStorage) ? 4 : 12;
 
 /** What a client knows for sure. */
 interface Known {

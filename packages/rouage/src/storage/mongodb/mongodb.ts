@@ -64,7 +64,7 @@ export interface MongoStorageOptions {
 const groupBuckets: readonly number[] = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512];
 
 /** Times that a list is read while it is written, before writers wait for it. */
-const hopefulTries = 3;
+const hopefulTries = 2;
 /** A follower is woken by what was found; this is for when nothing could be looked for. */
 const followMs = 5_000;
 
@@ -161,7 +161,7 @@ export async function mongoStorage({
       .alone(async () => {
         const alone = await hopefully(names, work);
         return alone === undefined ? undefined : { value: alone.value };
-      })
+      }, true)
       .then((found) => found?.value ?? transactions.still(work));
   }
 
