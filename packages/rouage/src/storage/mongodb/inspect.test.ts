@@ -1,6 +1,6 @@
 /** What `rouage verify` learns of the collections themselves, each finding by the real damage. */
 import assert from "node:assert/strict";
-import { after, before, describe, type TestContext, test } from "node:test";
+import { type TestContext, test } from "node:test";
 import { systemClock } from "../../clock.ts";
 import { silentLogger } from "../../telemetry/log.ts";
 import type { Change } from "../storage.ts";
@@ -8,18 +8,12 @@ import { verifyStorage } from "../verify/verify.ts";
 import { slot } from "./journal.ts";
 import { mongoStorage } from "./mongodb.ts";
 import { collectionsOf } from "./names.ts";
-import { startTestStores, type TestStores, withoutMongo } from "./test-stores.ts";
+import { describeOnServers } from "./test-stores.ts";
 
 const things = { resource: "things", parent: "" };
 const definition = { resource: "things", indexes: [["n"]], unique: [] };
 
-describe("damage of a store in MongoDB", { skip: withoutMongo() }, () => {
-  let stores: TestStores;
-  before(async () => {
-    stores = await startTestStores();
-  });
-  after(() => stores?.[Symbol.asyncDispose]());
-
+describeOnServers("damage of a store in MongoDB", (fresh) => {
   const put = (id: string, n: number, text = ""): Change => ({
     kind: "put",
     key: { ...things, id },
@@ -30,7 +24,7 @@ describe("damage of a store in MongoDB", { skip: withoutMongo() }, () => {
 
   /** A store that has some of everything: single writes, transactions, a deletion, an erasure, and where `large` a step of several parts. */
   async function whole(t: TestContext, large = false) {
-    const { url, database, drop } = stores.fresh();
+    const { url, database, drop } = fresh();
     t.after(drop);
     const storage = await mongoStorage({ url, clock: systemClock, log: silentLogger });
     t.after(() => storage.close());
