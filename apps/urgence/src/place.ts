@@ -59,8 +59,6 @@ function storeOf(storage: string, service: ServiceName): string {
   if (storage.startsWith("sqlite:")) return `sqlite:${join(storage.slice("sqlite:".length), `${service}.db`)}`;
   const [, location, query = ""] = /^([^?]*)\??(.*)$/s.exec(storage) ?? [];
   const parameters = new URLSearchParams(query);
-  // Where one database is shared, each service has names of its own in it.
-  const own = /^mongodb/.test(storage) ? "prefix" : "schema";
-  parameters.set(own, `${parameters.get(own) ?? "urgence"}_${service}`);
+  parameters.set("schema", `${parameters.get("schema") ?? "urgence"}_${service}`);
   return `${location}?${parameters}`;
 }

@@ -1,4 +1,4 @@
-/** Two instances of Urgence on one database server and one Redis, each request to the one that did not get the last: nobody can tell. */
+/** Two instances of Urgence on one PostgreSQL and one Redis, each request to the one that did not get the last: nobody can tell. */
 import assert from "node:assert/strict";
 import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -12,13 +12,14 @@ import {
   type TestServer,
   withoutRedis,
 } from "../../../packages/rouage/src/cache/redis/test-server.ts";
-import { serverStorage, type TestStore, testStore, withoutServer } from "../../../scripts/test-stores.ts";
+import { withoutPostgres } from "../../../packages/rouage/src/storage/postgres/test-server.ts";
+import { type TestStore, testStore } from "../../../scripts/test-stores.ts";
 import { auditKeys, startUrgence, type Urgence } from "../src/app.ts";
 import { verifyAudit } from "../src/services/access/verify-audit.ts";
 import { readUrgenceSettings } from "../src/settings.ts";
 import type { Answer, Ask } from "./support/people.ts";
 
-describe("two instances of Urgence", { skip: withoutServer || withoutRedis() }, () => {
+describe("two instances of Urgence", { skip: withoutPostgres() || withoutRedis() }, () => {
   let folder: string;
   let store: TestStore;
   let redis: TestServer;
@@ -26,7 +27,7 @@ describe("two instances of Urgence", { skip: withoutServer || withoutRedis() }, 
   const instances: Urgence[] = [];
   before(async () => {
     folder = await mkdtemp(join(tmpdir(), "urgence-instances-"));
-    [store, redis] = await Promise.all([testStore(serverStorage, folder), startTestServer()]);
+    [store, redis] = await Promise.all([testStore("postgres", folder), startTestServer()]);
     clock = manualClock(Date.now());
     const settings = readUrgenceSettings(
       {},

@@ -59,7 +59,7 @@ export interface Plan {
   readonly id: {
     readonly isValid: (id: unknown) => id is string;
     readonly generate: (() => string) | undefined;
-    /** What it generates is nobody else's. A generator of the declaration's own may make an id twice. */
+    /** What it generates was never made before. */
     readonly isUnique: boolean;
   };
   readonly logBody: boolean;

@@ -88,10 +88,10 @@ export interface PutRequest {
   readonly revision: number | undefined;
   /** The object's own entries; undefined where it is not shared. */
   readonly entries?: { readonly previous: Permissions; readonly next: Permissions } | undefined;
-  /** True: the id was made for this object, and is nobody else's. */
-  readonly isFresh?: boolean;
   /** True: an object that is as before is not written again. */
   readonly skipUnchanged?: boolean;
+  /** True: the id was made for this write, and is nobody else's. */
+  readonly isNew?: boolean;
 }
 
 /** Meetings with writers of other processes that one write survives. */
@@ -183,7 +183,7 @@ export function writerOf(plan: Plan, visibility: Visibility, input: Input): Writ
 
   /** Without promises of its own before the commit, as the hottest of the writes. */
   function putHooked(context: OperationContext, request: PutRequest, hooked: Hooked): Maybe<Put> {
-    const { action, key, live, prepared, revision, entries, isFresh, skipUnchanged } = request;
+    const { action, key, live, prepared, revision, entries, skipUnchanged, isNew } = request;
     const { replacement, changes } = hooked;
     const { body, next } = replacement === undefined ? prepared : input.accept(replacement, prepared.next, key.id);
     const permissions = hooked.entries ?? entries?.next;
@@ -204,7 +204,7 @@ export function writerOf(plan: Plan, visibility: Visibility, input: Input): Writ
       kind: "put",
       key,
       body,
-      expect: isFresh === true ? fresh : expectationOf(live),
+      expect: isNew === true ? newlyMade : expectationOf(live),
       ...(principal.id === undefined ? {} : { owner: principal.id }),
       ...(wish === undefined ? {} : { revision: wish }),
       ...(plan.logBody ? {} : { logBody: false }),
@@ -313,7 +313,7 @@ export function liveOf(entry: StoredEntry | undefined): StoredObject | undefined
   return entry?.kind === "object" ? entry : undefined;
 }
 
-const fresh: Expectation = { kind: "absent", surely: true };
+const newlyMade: Expectation = { kind: "absent", isNew: true };
 
 export function expectationOf(live: StoredObject | undefined): Expectation {
   return live === undefined ? { kind: "absent" } : { kind: "revision", revision: live.revision };

@@ -143,7 +143,6 @@ export function writesOf(parts: WriteParts): Pick<ResourceOperations, "create" |
       const id = isNamed ? asked : plan.id.generate?.();
       if (id === undefined) throw invalid({ location: "body", name: "id", description: "Required", code: "required" });
 
-      const isFresh = !isNamed && plan.id.isUnique;
       const key = { ...list, id };
       const unchanged = async (live: StoredObject): Promise<Put> => {
         await assertAllowed(context, "get", key, live);
@@ -161,7 +160,8 @@ export function writesOf(parts: WriteParts): Pick<ResourceOperations, "create" |
         });
         assertMayCreate(context, decision, id, prepared);
         const { revision } = posted;
-        return writer.put(context, { action: "create", key, live: undefined, prepared, revision, entries, isFresh });
+        const isNew = !isNamed && plan.id.isUnique;
+        return writer.put(context, { action: "create", key, live: undefined, prepared, revision, entries, isNew });
       };
       const conditions = (): Maybe<void> => {
         if (isNamed) return writer.assertPreconditions(context, list, undefined, request);

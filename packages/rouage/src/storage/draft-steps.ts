@@ -1,5 +1,5 @@
 /** What one or many commits make of a draft, each with its own outcome: for storages in a database. */
-import { Clash, type Draft, type DraftResource } from "./draft.ts";
+import { Clash, type Draft, type DraftEntry, type DraftResource } from "./draft.ts";
 import type { Change, ChangeResult, CommitContext, ListKey, ObjectKey, StoredEntry } from "./storage.ts";
 import { CommitConflict } from "./storage.ts";
 import { storedObject } from "./stored-object.ts";
@@ -78,4 +78,10 @@ function unknownResource({ changes }: Wanted, resourceOf: StepOptions["resourceO
     }
   }
   return undefined;
+}
+
+/** As callers of a storage get it; of an entry whose body is in the draft, where it has one. */
+export function draftedObject({ key, revision, body, owner, live, gone }: DraftEntry): StoredEntry | undefined {
+  if (gone === true) return undefined;
+  return live ? storedObject(key.id, revision, body ?? "{}", owner) : { kind: "tombstone", id: key.id, revision };
 }

@@ -91,7 +91,8 @@ export interface Draft {
   setGroup(group: string, members: readonly string[]): void;
   /** A place in the draft to go back to. */
   mark(): DraftMark;
-  back(mark: DraftMark): void;
+  /** Takes back what was done since; what it answers does that again, as long as nothing else was done meanwhile. */
+  back(mark: DraftMark): () => void;
   readonly entries: ReadonlyMap<string, DraftEntry>;
   readonly lists: ReadonlyMap<string, DraftList>;
   readonly log: readonly DraftLogEntry[];
@@ -120,12 +121,25 @@ export function draftOf(loaded: Loaded, resourceOf: (name: string) => DraftResou
   /** Names of the drafted entries that have a revision of a list, and that have unique values; null: none any more. */
   const revisions = new Map<string, string | null>();
   const claims = new Map<string, string | null>();
-  const undo: (() => void)[] = [];
+  /** Each takes one step back, and answers how to take it again. */
+  const undo: (() => () => void)[] = [];
 
   function set<K, V>(map: Map<K, V>, key: K, value: V): void {
     const before = map.get(key);
-    undo.push(() => (before === undefined ? map.delete(key) : map.set(key, before)));
+    undo.push(() => {
+      if (before === undefined) map.delete(key);
+      else map.set(key, before);
+      return () => set(map, key, value);
+    });
     map.set(key, value);
+  }
+
+  function strike(principal: string): void {
+    forgotten.add(principal);
+    undo.push(() => {
+      forgotten.delete(principal);
+      return () => strike(principal);
+    });
   }
 
   function entryAt(key: ObjectKey): DraftEntry | undefined {
@@ -241,10 +255,7 @@ export function draftOf(loaded: Loaded, resourceOf: (name: string) => DraftResou
   }
 
   function forget(principal: string): void {
-    if (!forgotten.has(principal)) {
-      forgotten.add(principal);
-      undo.push(() => forgotten.delete(principal));
-    }
+    if (!forgotten.has(principal)) strike(principal);
     for (const [group, members] of groups) {
       if (members.has(principal)) set(groups, group, members.difference(new Set([principal])));
     }
@@ -302,9 +313,14 @@ export function draftOf(loaded: Loaded, resourceOf: (name: string) => DraftResou
 
   const mark = (): DraftMark => ({ steps: undo.length, log: log.length });
 
-  function back(to: DraftMark): void {
-    for (const step of undo.splice(to.steps).reverse()) step();
-    log.length = to.log;
+  function back(to: DraftMark): () => void {
+    const steps = undo.splice(to.steps).reverse();
+    const again = steps.map((step) => step()).reverse();
+    const entries = log.splice(to.log);
+    return () => {
+      for (const step of again) step();
+      log.push(...entries);
+    };
   }
 
   return {

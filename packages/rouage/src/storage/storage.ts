@@ -59,8 +59,11 @@ export interface ScanQuery {
 /** What must hold for a change to be made; checked inside the commit. */
 export type Expectation =
   | { readonly kind: "any" }
-  /** No live object has this id. `surely`: nobody else can have it, it was made for this object alone: a storage need not look. */
-  | { readonly kind: "absent"; readonly surely?: true }
+  /**
+   * No live object has this id. `isNew`: it was made just now, by chance and long, so that nothing else has it; a storage may believe that instead of
+   * looking, and fail as `unavailable` where it is not so.
+   */
+  | { readonly kind: "absent"; readonly isNew?: boolean }
   /** The live object has exactly this revision. */
   | { readonly kind: "revision"; readonly revision: number };
 

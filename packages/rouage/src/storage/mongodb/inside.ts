@@ -1,10 +1,10 @@
 /** A transaction as its own code sees it: what is stored, which nobody changes while it holds its turn, with its draft laid over it. */
 import { type Draft, type DraftEntry, type DraftMark, draftOf, nameOf, nameOfList } from "../draft.ts";
+import { draftedObject } from "../draft-steps.ts";
 import { compareEntries, compareStrings, isBehind, matches } from "../evaluate.ts";
 import type { Filter } from "../filter.ts";
 import type { Permissions } from "../permissions.ts";
 import type { ListKey, ListQuery, ObjectKey, ScanQuery, StoredEntry } from "../storage.ts";
-import { storedObject } from "../stored-object.ts";
 import { withinSize } from "../within-size.ts";
 import { permissionsOfDraft } from "./content.ts";
 import { evaluated, idOf } from "./documents.ts";
@@ -43,12 +43,7 @@ export function draftedEntry(
   key: ObjectKey,
 ): { readonly entry: StoredEntry | undefined } | undefined {
   const found = draft.entries.get(nameOf(key));
-  return found && { entry: storedEntry(found) };
-}
-
-function storedEntry({ key, revision, body, owner, live, gone }: DraftEntry): StoredEntry | undefined {
-  if (gone === true) return undefined;
-  return live ? storedObject(key.id, revision, body ?? "{}", owner) : { kind: "tombstone", id: key.id, revision };
+  return found && { entry: draftedObject(found) };
 }
 
 /** Drafted entries of a list, or of a whole resource. */
@@ -112,7 +107,7 @@ function wanted(
   tombstones: boolean,
 ): readonly { readonly entry: StoredEntry; readonly seen: ReturnType<typeof evaluated>; readonly parent: string }[] {
   return drafted.flatMap((each) => {
-    const entry = storedEntry(each);
+    const entry = draftedObject(each);
     if (entry === undefined || (entry.kind === "tombstone" && !tombstones)) return [];
     const permissions = permissionsOfDraft(each, draft, loader);
     const seen = evaluated(entry.id, entry.revision, each.live ? each.body : undefined, each.owner, permissions);

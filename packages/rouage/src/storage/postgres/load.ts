@@ -1,25 +1,43 @@
 /** Loads what commits may ask about, in as many statements as there are kinds of questions, all sent at once. */
 import type { Loaded } from "../draft.ts";
-import { type Claim, findings, gathered, type Questions, together } from "../draft-questions.ts";
+import {
+  type Claim,
+  type Findings,
+  findings,
+  type Gathered,
+  gathered,
+  type Questions,
+  together,
+} from "../draft-questions.ts";
 import type { Answer, Connection } from "./connection.ts";
 import { binding, sqlField } from "./fields.ts";
+import { newest } from "./point-reads.ts";
 import type { PostgresResource } from "./resources.ts";
 import { headLength } from "./text.ts";
 
+type Run = Pick<Connection, "run">;
+
 export async function load(
-  { run }: Pick<Connection, "run">,
+  connection: Run,
   members: readonly Questions[],
   resourceOf: (name: string) => PostgresResource,
 ): Promise<Loaded> {
-  const { lists, keys, wishes, claims } = gathered(members, resourceOf);
   const found = findings();
-  let position = 0;
+  const position = newest(connection);
+  await together([position, ...answersTo(connection, gathered(members, resourceOf), found, resourceOf)]);
+  return found.loaded(await position);
+}
+
+/** Asks at once; what is found is in `found` when all of them have resolved. */
+export function answersTo(
+  { run }: Run,
+  { lists, keys, wishes, claims }: Gathered<PostgresResource>,
+  found: Findings,
+  resourceOf: (name: string) => PostgresResource,
+): readonly Promise<unknown>[] {
   const waiting: Promise<unknown>[] = [];
   const ask = (statement: Parameters<Connection["run"]>[0], use: (answer: Answer) => void) =>
     void waiting.push(run(statement).then(use));
-  ask({ text: "SELECT coalesce(max(position), 0) FROM log", prepared: true }, ({ rows }) => {
-    position = Number(rows[0]?.[0]);
-  });
   if (lists.length > 0) {
     const text =
       "SELECT l.resource, l.parent, l.revision, l.purged FROM unnest($1::text[], $2::text[]) AS k (resource, parent) JOIN lists l ON l.resource = k.resource AND l.parent = k.parent";
@@ -59,8 +77,7 @@ export async function load(
       }
     });
   }
-  await together(waiting);
-  return found.loaded(position);
+  return waiting;
 }
 
 function claimSql({ resource, constraint, asked }: Claim<PostgresResource>) {

@@ -6,6 +6,7 @@ import { bindable } from "../sort-key.ts";
 import type { LogEntry, LogQuery } from "../storage.ts";
 import type { Connection } from "./connection.ts";
 import { binding } from "./fields.ts";
+import { newest } from "./point-reads.ts";
 
 type Run = Pick<Connection, "run">;
 
@@ -81,12 +82,6 @@ export async function* readLog(
   } finally {
     leaving.abort();
   }
-}
-
-/** Position of the newest entry, 0 when there is none. */
-export async function newest({ run }: Run): Promise<number> {
-  const { rows } = await run({ text: "SELECT coalesce(max(position), 0) FROM log", prepared: true });
-  return Number(rows[0]?.[0]);
 }
 
 async function readBatch({ run }: Run, { resources, parent, id, reverse }: LogQuery, bottom: number, top: number) {

@@ -25,13 +25,13 @@ import { groupCommit } from "./group-commit.ts";
 import { inspectSchema } from "./inspect.ts";
 import { postgresLeases } from "./leases.ts";
 import { listener } from "./listen.ts";
-import { newest, readLog } from "./log.ts";
+import { readLog } from "./log.ts";
 import { lockClass, migrate } from "./migrations.ts";
 import { groupsOf, groupsWithMembers, permissionsOf, reachableObjects } from "./permission-reader.ts";
+import { type ListRow, newest, readEntry, readList } from "./point-reads.ts";
 import { countObjects, listEntries, type Place, scanEntries } from "./queries.ts";
 import { identifier } from "./quote.ts";
 import { defineResource, foundResources, type PostgresResource } from "./resources.ts";
-import { type StoredRow, storedEntry } from "./rows.ts";
 import { type Inside, type InTransaction, transactions as transactionsOf } from "./transactions.ts";
 import { parsePostgresUrl } from "./url.ts";
 import { emptyOut, listStates, totalsOf } from "./whole.ts";
@@ -240,28 +240,27 @@ export async function postgresStorage({
     return transactions.current() === undefined ? group.alone(work) : transactions.step(work);
   }
 
-  async function get({ resource, parent, id }: ObjectKey): Promise<StoredEntry | undefined> {
-    const { table } = resourceOf(resource);
-    const { rows } = await lookUp(({ run }) =>
-      run({
-        text: `SELECT id, revision, body, owner FROM ${table} WHERE parent = $1 AND id = $2`,
-        values: [bindable(parent), bindable(id)],
-        prepared: true,
-      }),
-    );
-    return rows[0] && storedEntry(rows[0] as StoredRow);
+  /** One row or list by its key: inside of a transaction it may be known. */
+  function byKey<T>(inside: (draft: InTransaction["draft"]) => Promise<T>, outside: Work<T>): Promise<T> {
+    const current = transactions.current();
+    return current === undefined ? lookUp(outside) : readingInside(current, () => inside(current.draft));
   }
 
-  async function listRow({ resource, parent }: ListKey): Promise<readonly [revision: number, purged: number]> {
-    resourceOf(resource);
-    const { rows } = await lookUp(({ run }) =>
-      run({
-        text: "SELECT revision, purged FROM lists WHERE resource = $1 AND parent = $2",
-        values: [resource, bindable(parent)],
-        prepared: true,
-      }),
+  function get(key: ObjectKey): Promise<StoredEntry | undefined> {
+    const resource = resourceOf(key.resource);
+    return byKey(
+      (draft) => draft.get(key),
+      (connection) => readEntry(connection, resource, key),
     );
-    return (rows[0] as readonly [number, number] | undefined) ?? [0, 0];
+  }
+
+  async function listRow(key: ListKey): Promise<ListRow> {
+    resourceOf(key.resource);
+    const found = await byKey(
+      (draft) => draft.list(key),
+      (connection) => readList(connection, key),
+    );
+    return found ?? [0, 0];
   }
 
   const storage: Storage = {
@@ -335,8 +334,16 @@ export async function postgresStorage({
     afterCommit: (task) => transactions.afterCommit(task),
 
     permissions: {
-      of: (key) => lookUp((connection) => permissionsOf(connection, key)),
-      groupsOf: (member) => lookUp((connection) => groupsOf(connection, member)),
+      of: (key) =>
+        byKey(
+          (draft) => draft.permissionsOf(key),
+          (connection) => permissionsOf(connection, key),
+        ),
+      groupsOf: (member) =>
+        byKey(
+          (draft) => draft.groupsOf(member),
+          (connection) => groupsOf(connection, member),
+        ),
       groups: () => groupsWithMembers(paged),
       reachable: (query) => reachableObjects(paged, query),
     },
@@ -349,7 +356,7 @@ export async function postgresStorage({
       return others.whileFollowing(query, readLog(query, { read, news, closed: () => closed, pollMs: others.pollMs }));
     },
 
-    position: () => lookUp(newest),
+    position: () => byKey((draft) => draft.position(), newest),
 
     lists: () => listStates(paged),
     totals: () => paged(totalsOf),

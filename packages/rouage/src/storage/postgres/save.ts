@@ -1,26 +1,38 @@
 /** Writes what a draft has come to: a fixed number of statements however many objects there are, sent without waiting in between. */
-import type { Draft, DraftEntry } from "../draft.ts";
+import { type Draft, type DraftEntry, nameOf } from "../draft.ts";
 import { bindable } from "../sort-key.ts";
 import type { ObjectKey } from "../storage.ts";
 import type { SqlValue, Statement } from "./connection.ts";
 import type { PostgresResource } from "./resources.ts";
 import { storableJson } from "./text.ts";
 
+export interface SaveOptions {
+  /** Of the newest entry of the log ahead of the draft's first. */
+  readonly position: number;
+  resourceOf(name: string): PostgresResource;
+  /** Entries of the log that are there already. Default 0. */
+  readonly logged?: number;
+  /** Names of entries that were believed to be new without a look: where one is not, its statement fails. */
+  readonly unseen?: ReadonlySet<string>;
+}
+
+const upsert =
+  "ON CONFLICT (parent, id) DO UPDATE SET revision = excluded.revision, owner = excluded.owner, body = excluded.body, odd = excluded.odd";
+
 export function saveStatements(
   { entries, lists, log, groups, forgotten }: Draft,
-  position: number,
-  resourceOf: (name: string) => PostgresResource,
-  channel: string,
+  { position, resourceOf, logged = 0, unseen = nothing }: SaveOptions,
 ): readonly Statement[] {
   const statements: Statement[] = [];
   const add = (text: string, ...values: SqlValue[]) => void statements.push({ text, values, prepared: true });
 
-  const byResource = Map.groupBy(entries.values(), ({ key }) => key.resource);
-  for (const [resource, written] of byResource) {
+  const isSeen = ({ key }: DraftEntry) => unseen.size === 0 || !unseen.has(nameOf(key));
+  const byTable = Map.groupBy(entries.values(), (entry) => `${isSeen(entry) ? "=" : "+"}${entry.key.resource}`);
+  for (const [name, written] of byTable) {
     add(
-      `INSERT INTO ${resourceOf(resource).table} (parent, id, revision, owner, body, odd)
+      `INSERT INTO ${resourceOf(name.slice(1)).table} (parent, id, revision, owner, body, odd)
        SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[], $4::text[], $5::text[], $6::text[])
-       ON CONFLICT (parent, id) DO UPDATE SET revision = excluded.revision, owner = excluded.owner, body = excluded.body, odd = excluded.odd`,
+       ${name.startsWith("=") ? upsert : ""}`,
       written.map(({ key }) => key.parent),
       written.map(({ key }) => key.id),
       written.map(({ revision }) => revision),
@@ -41,12 +53,13 @@ export function saveStatements(
     );
   }
   const replaced = [...entries.values()].filter(({ permissions }) => permissions !== undefined);
-  if (replaced.length > 0) {
+  const former = replaced.filter(isSeen);
+  if (former.length > 0) {
     add(
       "DELETE FROM aces a USING unnest($1::text[], $2::text[], $3::text[]) AS k (resource, parent, id) WHERE a.resource = k.resource AND a.parent = k.parent AND a.id = k.id",
-      replaced.map(({ key }) => key.resource),
-      replaced.map(({ key }) => key.parent),
-      replaced.map(({ key }) => key.id),
+      former.map(({ key }) => key.resource),
+      former.map(({ key }) => key.parent),
+      former.map(({ key }) => key.id),
     );
   }
   if (forgotten.size > 0) {
@@ -86,28 +99,34 @@ export function saveStatements(
       );
     }
   }
-  if (log.length > 0) {
+  const unlogged = logged === 0 ? log : log.slice(logged);
+  if (unlogged.length > 0) {
     const text = (value: string | undefined) => (value === undefined ? null : bindable(value));
     add(
       `INSERT INTO log (position, time, resource, parent, id, action, revision, type, body, principal, request_id, traceparent)
        SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::text[], $7::bigint[], $8::text[], $9::text[], $10::text[], $11::text[], $12::text[])`,
-      log.map((_, index) => position + 1 + index),
-      log.map(({ time }) => time),
-      log.map(({ key }) => key.resource),
-      log.map(({ key }) => key.parent),
-      log.map(({ key }) => key.id),
-      log.map(({ action }) => action),
-      log.map(({ revision }) => revision),
-      log.map(({ type }) => text(type)),
-      log.map(({ body }) => body ?? null),
-      log.map(({ context }) => text(context.principal)),
-      log.map(({ context }) => text(context.requestId)),
-      log.map(({ context }) => text(context.traceparent)),
+      unlogged.map((_, index) => position + logged + 1 + index),
+      unlogged.map(({ time }) => time),
+      unlogged.map(({ key }) => key.resource),
+      unlogged.map(({ key }) => key.parent),
+      unlogged.map(({ key }) => key.id),
+      unlogged.map(({ action }) => action),
+      unlogged.map(({ revision }) => revision),
+      unlogged.map(({ type }) => text(type)),
+      unlogged.map(({ body }) => body ?? null),
+      unlogged.map(({ context }) => text(context.principal)),
+      unlogged.map(({ context }) => text(context.requestId)),
+      unlogged.map(({ context }) => text(context.traceparent)),
     );
-    // Heard when the transaction is committed, and never of one that is not.
-    add("SELECT pg_notify($1, '')", channel);
   }
   return statements;
+}
+
+const nothing: ReadonlySet<string> = new Set();
+
+/** Tells followers in other processes: heard when the transaction is committed, and never of one that is not. */
+export function notification(channel: string): Statement {
+  return { text: "SELECT pg_notify($1, '')", values: [channel], prepared: true };
 }
 
 interface Granted {

@@ -3,9 +3,9 @@ import { draftOf } from "../draft.ts";
 import { answerable, makeSteps, type Outcome, type Wanted } from "../draft-steps.ts";
 import type { Connection, Statement } from "./connection.ts";
 import { load } from "./load.ts";
+import { readEntry } from "./point-reads.ts";
 import type { PostgresResource } from "./resources.ts";
-import { type StoredRow, storedEntry } from "./rows.ts";
-import { saveStatements } from "./save.ts";
+import { notification, saveStatements } from "./save.ts";
 
 export interface Store {
   resourceOf(name: string): PostgresResource;
@@ -32,11 +32,8 @@ export async function prepareSteps(
   const outcomes = await makeSteps(draft, wanted, {
     resourceOf,
     now,
-    async stored({ resource, parent, id }) {
-      const text = `SELECT id, revision, body, owner FROM ${resourceOf(resource).table} WHERE parent = $1 AND id = $2`;
-      const { rows } = await connection.run({ text, values: [parent, id], prepared: true });
-      return rows[0] && storedEntry(rows[0] as StoredRow);
-    },
+    stored: (key) => readEntry(connection, resourceOf(key.resource), key),
   });
-  return { outcomes, statements: saveStatements(draft, loaded.position, resourceOf, channel) };
+  const statements = saveStatements(draft, { position: loaded.position, resourceOf });
+  return { outcomes, statements: draft.log.length === 0 ? statements : [...statements, notification(channel)] };
 }

@@ -6,14 +6,23 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 import type { Logger } from "../../telemetry/log.ts";
 import { ambient, answer, type Ended, type PartBrackets, type Task } from "../ambient.ts";
-import { together } from "../draft-questions.ts";
 import type { Wanted } from "../draft-steps.ts";
 import type { Change, ChangeResult, CommitContext, ListKey } from "../storage.ts";
-import type { Connection } from "./connection.ts";
+import type { Answer, Connection, Statement } from "./connection.ts";
 import type { Line } from "./connections.ts";
-import { ConnectionLost, isBackendError, isLate, isWorthAnotherTry, translated, unavailable } from "./failures.ts";
+import {
+  ConnectionLost,
+  isBackendError,
+  isLate,
+  isOfTheData,
+  isWorthAnotherTry,
+  translated,
+  unavailable,
+} from "./failures.ts";
 import { causeOf, save } from "./group-commit.ts";
-import { prepareSteps, type Store } from "./steps.ts";
+import { notification } from "./save.ts";
+import type { Store } from "./steps.ts";
+import { type WorkingDraft, workingDraft } from "./working-draft.ts";
 
 /** A turn begins no further transaction after this long, so that other writes get theirs. */
 const longestTurnMs = 8;
@@ -27,9 +36,12 @@ interface Waiting {
 /** Where the code of a transaction reads and writes. */
 export type Inside = Pick<Connection, "run">;
 
+/** What it runs comes behind everything that was written before it. */
 export interface InTransaction extends Inside {
   /** As `run`, where a failure is that of the statement alone. */
   readonly quietly: Connection["run"];
+  /** What was written, and need not be sent for reads by key. */
+  readonly draft: WorkingDraft;
 }
 
 export interface Transactions {
@@ -58,6 +70,8 @@ export interface TransactionsOptions {
 }
 
 interface Own extends InTransaction {
+  /** Sends a statement whose answer nobody waits for. */
+  readonly pass: (statement: Statement | string) => void;
   /** What the backend said when it failed: nothing of the transaction can be kept. */
   failure?: unknown;
   wrote?: boolean;
@@ -68,12 +82,13 @@ export function transactions({ line, store, begin, committed, log, limitMs }: Tr
   const queue: Waiting[] = [];
   let running: Promise<void> | undefined;
   let closed = false;
-  /** Whether the turn under way has something to commit. */
+  /** Whether the turn under way has something to commit, and whether followers of the log are to hear of it. */
   let wrote = false;
+  let isLogged = false;
 
   function current(): Own | undefined {
     const own = context.current();
-    if (own?.failure !== undefined) throw unavailable(own.failure);
+    if (own?.failure !== undefined) throw failed(own.failure);
     return own;
   }
 
@@ -88,6 +103,7 @@ export function transactions({ line, store, begin, committed, log, limitMs }: Tr
     const settle: (() => void)[] = [];
     let connection: Connection | undefined;
     wrote = false;
+    isLogged = false;
     try {
       connection = await begun();
       const started = performance.now();
@@ -97,7 +113,7 @@ export function transactions({ line, store, begin, committed, log, limitMs }: Tr
         taken.push(next);
         settle.push(await next.begin(connection));
       } while (performance.now() - started < longestTurnMs);
-      await save(connection, []);
+      await save(connection, isLogged ? [notification(store.channel)] : []);
     } catch (error) {
       // Waited for, so that the next one begins afresh.
       if (connection?.lost === false) await connection.run("ROLLBACK").catch(() => {});
@@ -119,17 +135,22 @@ export function transactions({ line, store, begin, committed, log, limitMs }: Tr
       queue.push({
         reject,
         async begin(connection) {
-          const { state: own, end } = ownOf(connection);
-          sent(own, "SAVEPOINT entire");
+          const { state: own, end } = ownOf(connection, store);
+          own.pass("SAVEPOINT entire");
           const ended = await inContext(() => context.during(own, work));
+          const isFulfilled = ended.outcome.status === "fulfilled";
+          if (isFulfilled && own.failure === undefined) own.draft.send();
           end();
+          // Waited for: what was sent last may fail, and work that was taken back because of its time may have a statement under way.
+          const isKept = isFulfilled && own.failure === undefined && (await released(connection, own));
+          if (!isKept && !connection.lost) await connection.run("ROLLBACK TO entire; RELEASE entire");
           const { failure } = own;
           if (connection.lost) throw failure ?? new ConnectionLost("the connection to the database is lost");
-          const isKept = failure === undefined && ended.outcome.status === "fulfilled";
-          if (isKept) wrote ||= own.wrote === true;
-          // Waited for: work that was taken back because of its time may have a statement under way.
-          await connection.run(isKept ? "RELEASE entire" : "ROLLBACK TO entire; RELEASE entire");
-          if (failure !== undefined && ended.outcome.status === "fulfilled") return () => reject(unavailable(failure));
+          if (isKept) {
+            wrote ||= own.wrote === true;
+            isLogged ||= own.draft.isLogged;
+          }
+          if (failure !== undefined && isFulfilled) return () => reject(failed(failure));
           return () => resolve(ended);
         },
       });
@@ -152,10 +173,10 @@ export function transactions({ line, store, begin, committed, log, limitMs }: Tr
     return second;
   }
 
-  async function step<T>(work: (inside: Inside) => Promise<T>): Promise<T> {
+  async function stepOf<T>(work: (own: Own) => Promise<T>): Promise<T> {
     try {
       return await context.step(async (own) => {
-        if (own.failure !== undefined) throw unavailable(own.failure);
+        if (own.failure !== undefined) throw failed(own.failure);
         own.wrote = true;
         return work(own);
       });
@@ -164,16 +185,18 @@ export function transactions({ line, store, begin, committed, log, limitMs }: Tr
     }
   }
 
-  function want<T>(wanted: Wanted): Promise<T> {
-    return step(async (inside) => {
-      const { outcomes, statements } = await prepareSteps(inside, [wanted], store);
-      const [outcome] = outcomes;
-      // Nothing was written so far: there is nothing to take back.
-      if (outcome?.status !== "fulfilled") throw outcome?.reason;
-      await together(statements.map((statement) => inside.run(statement)));
-      return outcome.value as T;
+  function step<T>(work: (inside: Inside) => Promise<T>): Promise<T> {
+    return stepOf(async (own) => {
+      own.draft.send(true);
+      try {
+        return await work(own);
+      } finally {
+        own.draft.forget();
+      }
     });
   }
+
+  const want = <T>(wanted: Wanted): Promise<T> => stepOf(({ draft }) => draft.make<T>(wanted));
 
   return {
     current,
@@ -194,22 +217,49 @@ export function transactions({ line, store, begin, committed, log, limitMs }: Tr
   };
 }
 
+/** Answers whether everything was done that it was sent. */
+async function released(connection: Connection, own: Own): Promise<boolean> {
+  try {
+    await connection.run("RELEASE entire");
+  } catch (error) {
+    // It is refused because of what has failed before.
+    own.failure ??= error;
+  }
+  return own.failure === undefined;
+}
+
+/** What the caller of a transaction is told of which nothing can be kept. */
+function failed(failure: unknown): unknown {
+  return isOfTheData(failure) ? translated(failure) : unavailable(failure);
+}
+
 /** What was begun inside and is still under way when the transaction has its end must not run outside. */
-function ownOf(connection: Connection): { readonly state: Own; end(): void } {
+function ownOf(connection: Connection, store: Store): { readonly state: Own; end(): void } {
   let over = false;
-  async function quietly(statement: Parameters<Connection["run"]>[0]) {
+  async function send(statement: Statement | string): Promise<Answer> {
     if (over) throw unavailable(new Error("the transaction is over"));
     return connection.run(statement);
   }
+  async function attempt(statement: Statement | string): Promise<Answer> {
+    try {
+      return await send(statement);
+    } catch (error) {
+      if (isBackendError(error)) state.failure ??= error;
+      throw error;
+    }
+  }
+  const pass = (statement: Statement | string) => void attempt(statement).catch(() => {});
+  const draft = workingDraft({ store, connection: { run: attempt }, pass });
   const state: Own = {
-    quietly,
-    async run(statement) {
-      try {
-        return await quietly(statement);
-      } catch (error) {
-        if (isBackendError(error)) state.failure ??= error;
-        throw error;
-      }
+    draft,
+    pass,
+    quietly(statement) {
+      draft.send();
+      return send(statement);
+    },
+    run(statement) {
+      draft.send();
+      return attempt(statement);
     },
   };
   return {
@@ -220,16 +270,14 @@ function ownOf(connection: Connection): { readonly state: Own; end(): void } {
   };
 }
 
-/** Statements are run in the order in which they are sent: none of these has to be waited for. A failure is kept in the state. */
+/** Statements are run in the order in which they are sent: none of these has to be waited for. */
 const part: PartBrackets<Own> = {
-  begin: (own) => sent(own, "SAVEPOINT part"),
-  keep: (own) => void sent(own, "RELEASE part"),
-  takeBack(own) {
-    if (own.failure === undefined) sent(own, "ROLLBACK TO part; RELEASE part");
+  begin(own) {
+    own.draft.beginPart();
+    return own;
+  },
+  keep: ({ draft }) => draft.keepPart(),
+  takeBack({ draft, failure }) {
+    if (failure === undefined) draft.takePartBack();
   },
 };
-
-function sent(own: Own, statement: string): Own {
-  own.run(statement).catch(() => {});
-  return own;
-}
