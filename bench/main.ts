@@ -1,6 +1,6 @@
 /**
  * `npm run bench`: a whole Rouage service against bare `node:http`, in turn on the same core, load from the other. Prints
- * what it measured and judges nothing. `--storage sqlite|postgres` compares with that storage's driver instead (`storages.ts`). `--quick` for short rounds, `--only get,list,create,update,batch,kinto,permissions,size,workers,start` for some of it.
+ * what it measured and judges nothing. `--storage sqlite|postgres|mongodb` compares with that storage's driver instead (`storages.ts`). `--quick` for short rounds, `--only get,list,create,update,batch,kinto,permissions,size,workers,start` for some of it.
  */
 import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { loadavg, tmpdir } from "node:os";

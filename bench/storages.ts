@@ -1,11 +1,12 @@
 /**
- * `npm run bench -- --storage sqlite|postgres`: a whole service on a storage against the storage's driver alone, doing the same statements behind bare
+ * `npm run bench -- --storage sqlite|postgres|mongodb`: a whole service on a storage against the storage's driver alone, doing the same statements behind bare
  * `node:http`, in turn. Prints what it measured and judges nothing. `--quick`, `--only get,list,create,update,batch`.
  */
 import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { loadavg, tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { startTestServer as startMongoServer } from "../packages/rouage/src/storage/mongodb/test-server.ts";
 import { startTestServer } from "../packages/rouage/src/storage/postgres/test-server.ts";
 import { groups, kitten } from "./kitten.ts";
 import { assertWrk, type Load, type LoadResult, load, median, type ServerProcess, startServer } from "./load.ts";
@@ -33,6 +34,11 @@ const storages: Readonly<Record<string, () => Promise<Stores>>> = {
   postgres: async () => {
     const server = await startTestServer();
     return { fresh: () => `${server.url}&schema=kittens_${made++}`, stop: () => server[Symbol.asyncDispose]() };
+  },
+  /** FerretDB over SQLite, which syncs what is committed. */
+  mongodb: async () => {
+    const server = await startMongoServer({ careless: false });
+    return { fresh: () => `${server.url}kittens_${made++}?prefix=kittens`, stop: () => server[Symbol.asyncDispose]() };
   },
 };
 

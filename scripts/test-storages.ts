@@ -3,6 +3,7 @@
  * environment names none, one is started for all of them. `npm test` runs the same suites on the storages that need no server.
  */
 import { spawnSync } from "node:child_process";
+import { startTestServer as startMongo } from "../packages/rouage/src/storage/mongodb/test-server.ts";
 import { startTestServer } from "../packages/rouage/src/storage/postgres/test-server.ts";
 import { exceptions, type StorageKind, serverKinds, testServerSettings } from "./test-stores.ts";
 
@@ -21,6 +22,14 @@ const servers: Readonly<Partial<Record<StorageKind, () => Promise<Server>>>> = {
     const server = await startTestServer(testServerSettings);
     return {
       environment: { ROUAGE_TEST_POSTGRES: server.url },
+      [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
+    };
+  },
+  async mongodb() {
+    if (process.env.ROUAGE_TEST_MONGODB !== undefined) return named;
+    const server = await startMongo();
+    return {
+      environment: { ROUAGE_TEST_MONGODB: server.url, ROUAGE_TEST_MONGODB_FOLDER: server.folder },
       [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
     };
   },

@@ -8,7 +8,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from "node:ht
 import type { Driver, Put } from "./driver-statements.ts";
 
 const [url = "", mode = ""] = process.argv.slice(2);
-const { driver } = (await import(url.startsWith("sqlite:") ? "./driver-sqlite.ts" : "./driver-postgres.ts")) as {
+const { driver } = (await import(`./driver-${url.slice(0, url.indexOf(":"))}.ts`)) as {
   readonly driver: (url: string, grouped: boolean) => Driver | Promise<Driver>;
 };
 const { get, list, put } = await driver(url, mode === "grouped");

@@ -54,8 +54,11 @@ async function filesOf({ folder }: Place): Promise<readonly string[]> {
     .map(({ parentPath, name }) => join(parentPath, name).slice(root.length + 1));
 }
 
+/** Longer than a lease stays with a process that was killed, on whichever storage. */
+const patienceMs = 30_000;
+
 async function until(what: string, look: () => Promise<boolean>): Promise<void> {
-  const deadline = Date.now() + 10_000;
+  const deadline = Date.now() + patienceMs;
   while (!(await look())) {
     if (Date.now() > deadline) throw new Error(`waited in vain for ${what}`);
     await delay(5);

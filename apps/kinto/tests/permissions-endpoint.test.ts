@@ -1,7 +1,7 @@
 /** `/permissions`: everything that the caller was given, exactly. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { anyStorage, serverKinds, testStorages } from "../../../scripts/test-stores.ts";
+import { anyStorage, isSlow, serverKinds, testStorages } from "../../../scripts/test-stores.ts";
 import { kintoTest, withKinto } from "./support/running.ts";
 
 const settings = { experimental_permissions_endpoint: true };
@@ -136,40 +136,46 @@ kintoTest("without the setting there is no such list", {}, async ({ ask }) => {
 });
 
 for (const storage of testStorages)
-  test(`stays fast with 20,000 records and 5,000 groups (${storage})`, () =>
-    withKinto(storage, { ...settings, paginate_by: 100 }, async ({ ask, kinto }) => {
-      const me = (await ask("GET", "/", { as: "bob" })).body.user.id;
-      const entry = { write: [me] };
-      const put = (resource: string, parent: string, id: string, permissions: Record<string, readonly string[]>) =>
-        ({ kind: "put", key: { resource, parent, id }, body: "{}", expect: { kind: "any" }, permissions }) as const;
-      await kinto.storage.commit([put("bucket", "", "b", {}), put("collection", "bucket/b", "c", {})]);
-      for (let from = 0; from < 20_000; from += 1000)
-        await kinto.storage.commit(
-          Array.from({ length: 1000 }, (_, n) =>
-            put(
-              "record",
-              "bucket/b/collection/c",
-              `r${from + n}`,
-              n % 2 === 0 ? entry : { read: [`/buckets/b/groups/g${n}`] },
+  test(
+    `stays fast with 20,000 records and 5,000 groups (${storage})`,
+    {
+      skip: isSlow(storage) && "its server for tests looks at whole collections",
+    },
+    () =>
+      withKinto(storage, { ...settings, paginate_by: 100 }, async ({ ask, kinto }) => {
+        const me = (await ask("GET", "/", { as: "bob" })).body.user.id;
+        const entry = { write: [me] };
+        const put = (resource: string, parent: string, id: string, permissions: Record<string, readonly string[]>) =>
+          ({ kind: "put", key: { resource, parent, id }, body: "{}", expect: { kind: "any" }, permissions }) as const;
+        await kinto.storage.commit([put("bucket", "", "b", {}), put("collection", "bucket/b", "c", {})]);
+        for (let from = 0; from < 20_000; from += 1000)
+          await kinto.storage.commit(
+            Array.from({ length: 1000 }, (_, n) =>
+              put(
+                "record",
+                "bucket/b/collection/c",
+                `r${from + n}`,
+                n % 2 === 0 ? entry : { read: [`/buckets/b/groups/g${n}`] },
+              ),
             ),
-          ),
+          );
+        for (let from = 0; from < 5000; from += 1000)
+          await kinto.storage.commit(
+            Array.from({ length: 1000 }, (_, n) => [
+              put("group", "bucket/b", `g${from + n}`, {}),
+              { kind: "members", group: `/buckets/b/groups/g${from + n}`, members: [me] } as const,
+            ]).flat(),
+          );
+        await ask("GET", "/permissions?_limit=1", { as: "bob" });
+        const start = performance.now();
+        const page = await ask("GET", "/permissions", { as: "bob" });
+        const milliseconds = performance.now() - start;
+        assert.equal(page.body.data.length, 100);
+        assert.equal(
+          (await ask("HEAD", "/permissions?resource_name=record", { as: "bob" })).headers.get("total-records"),
+          "20000",
         );
-      for (let from = 0; from < 5000; from += 1000)
-        await kinto.storage.commit(
-          Array.from({ length: 1000 }, (_, n) => [
-            put("group", "bucket/b", `g${from + n}`, {}),
-            { kind: "members", group: `/buckets/b/groups/g${from + n}`, members: [me] } as const,
-          ]).flat(),
-        );
-      await ask("GET", "/permissions?_limit=1", { as: "bob" });
-      const start = performance.now();
-      const page = await ask("GET", "/permissions", { as: "bob" });
-      const milliseconds = performance.now() - start;
-      assert.equal(page.body.data.length, 100);
-      assert.equal(
-        (await ask("HEAD", "/permissions?resource_name=record", { as: "bob" })).headers.get("total-records"),
-        "20000",
-      );
-      // Ten times what it takes on an idle machine: a query for each object or group would take far longer.
-      assert.ok(milliseconds < (serverKinds.includes(storage) ? 10_000 : 3000), `${milliseconds} ms`);
-    }));
+        // Ten times what it takes on an idle machine: a query for each object or group would take far longer.
+        assert.ok(milliseconds < (serverKinds.includes(storage) ? 10_000 : 3000), `${milliseconds} ms`);
+      }),
+  );

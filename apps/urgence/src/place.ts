@@ -59,6 +59,8 @@ function storeOf(storage: string, service: ServiceName): string {
   if (storage.startsWith("sqlite:")) return `sqlite:${join(storage.slice("sqlite:".length), `${service}.db`)}`;
   const [, location, query = ""] = /^([^?]*)\??(.*)$/s.exec(storage) ?? [];
   const parameters = new URLSearchParams(query);
-  parameters.set("schema", `${parameters.get("schema") ?? "urgence"}_${service}`);
+  // Where one database is shared, each service has names of its own in it.
+  const own = /^mongodb/.test(storage) ? "prefix" : "schema";
+  parameters.set(own, `${parameters.get(own) ?? "urgence"}_${service}`);
   return `${location}?${parameters}`;
 }

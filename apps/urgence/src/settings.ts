@@ -22,10 +22,10 @@ export const urgenceSettingsSchema = Type.Object({
     description: "Processes that serve together on this machine; 0: one for each core. See [Scaling](scaling.md).",
   }),
   storage: Type.String({
-    pattern: "^(memory:|sqlite:.+|postgres(ql)?://.+)$",
+    pattern: "^(memory:|sqlite:.+|(postgres|postgresql|mongodb|mongodb\\+srv)://.+)$",
     default: "sqlite:data",
     description:
-      "`sqlite:FOLDER` (one file a service, everything else in it too), `postgres://USER:PASSWORD@HOST/DATABASE` (one schema a service, `urgence_accounts` and so on; `?schema=NAME` begins their names otherwise; `npm install pg` first) or `memory:`.",
+      "`sqlite:FOLDER` (one file a service, everything else in it too), `postgres://USER:PASSWORD@HOST/DATABASE` (one schema a service, `urgence_accounts` and so on; `?schema=NAME` begins their names otherwise; `npm install pg` first), `mongodb://USER:PASSWORD@HOST/DATABASE` (collections whose names begin so; `?prefix=NAME`; `npm install mongodb` first) or `memory:`.",
   }),
   data_folder: Type.String({
     minLength: 1,

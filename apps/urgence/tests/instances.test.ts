@@ -1,4 +1,4 @@
-/** Two instances of Urgence on one PostgreSQL and one Redis, each request to the one that did not get the last: nobody can tell. */
+/** Two instances of Urgence on one database server and one Redis, each request to the one that did not get the last: nobody can tell. */
 import assert from "node:assert/strict";
 import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -12,14 +12,13 @@ import {
   type TestServer,
   withoutRedis,
 } from "../../../packages/rouage/src/cache/redis/test-server.ts";
-import { withoutPostgres } from "../../../packages/rouage/src/storage/postgres/test-server.ts";
-import { type TestStore, testStore } from "../../../scripts/test-stores.ts";
+import { serverStorage, type TestStore, testStore, withoutServer } from "../../../scripts/test-stores.ts";
 import { auditKeys, startUrgence, type Urgence } from "../src/app.ts";
 import { verifyAudit } from "../src/services/access/verify-audit.ts";
 import { readUrgenceSettings } from "../src/settings.ts";
 import type { Answer, Ask } from "./support/people.ts";
 
-describe("two instances of Urgence", { skip: withoutPostgres() || withoutRedis() }, () => {
+describe("two instances of Urgence", { skip: withoutServer || withoutRedis() }, () => {
   let folder: string;
   let store: TestStore;
   let redis: TestServer;
@@ -27,7 +26,7 @@ describe("two instances of Urgence", { skip: withoutPostgres() || withoutRedis()
   const instances: Urgence[] = [];
   before(async () => {
     folder = await mkdtemp(join(tmpdir(), "urgence-instances-"));
-    [store, redis] = await Promise.all([testStore("postgres", folder), startTestServer()]);
+    [store, redis] = await Promise.all([testStore(serverStorage, folder), startTestServer()]);
     clock = manualClock(Date.now());
     const settings = readUrgenceSettings(
       {},

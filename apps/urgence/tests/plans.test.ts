@@ -1,6 +1,6 @@
 /**
  * What people wait for must not take longer with more people: no query of a sign-in, a lookup, a card or an access log reads a whole list. Judged by
- * the database's own plans, for a measurement would need a million rows.
+ * the database's own plans (of MongoDB by the indexes that it has), for a measurement would need a million rows.
  */
 import assert from "node:assert/strict";
 import { mkdtemp, rm } from "node:fs/promises";

@@ -30,7 +30,7 @@ function storageOf(reader: SettingsReader): string {
   const asked = backend ?? schemeOf(url ?? "");
   reader.problem(
     backend === undefined ? "storage_url" : "storage_backend",
-    `${asked} is not available here; set storage_url to sqlite:PATH (a file that survives), postgres://USER:PASSWORD@HOST/DATABASE (a schema of its own in a database) or memory: (nothing survives), for example KINTO_STORAGE_URL=${defaultStorage}`,
+    `${asked} is not available here; set storage_url to sqlite:PATH (a file that survives), postgres://USER:PASSWORD@HOST/DATABASE or mongodb://USER:PASSWORD@HOST/DATABASE (a store of its own in a database) or memory: (nothing survives), for example KINTO_STORAGE_URL=${defaultStorage}`,
   );
   return defaultStorage;
 }
@@ -40,7 +40,8 @@ function storageOf(reader: SettingsReader): string {
  * and would find an empty server: only a schema in the URL, which Kinto's would not understand, says that ours is meant.
  */
 function databaseOf(reader: SettingsReader, url: string, backend: string | undefined): string {
-  if (backend !== undefined && !/[?&]schema=[^&]/.test(url))
+  // Kinto has no backend for MongoDB that one could mean.
+  if (backend !== undefined && !/^mongodb|[?&]schema=[^&]/.test(url))
     reader.problem(
       "storage_backend",
       `${backend} has its own tables, which are neither read nor written here; take storage_backend out for a store beside them, in the schema "kinto" of the database, or name a schema in storage_url (?schema=NAME). It is empty at first: see docs/migrate-from-kinto.md`,
@@ -87,7 +88,7 @@ function isOurs(url: string): boolean {
 }
 
 function isDatabase(url: string): boolean {
-  return /^postgres(ql)?:\/\/./.test(url);
+  return /^(postgres|postgresql|mongodb|mongodb\+srv):\/\/./.test(url);
 }
 
 /** Of a URL that may hold a password. */

@@ -149,7 +149,8 @@ test("a database of Kinto's own PostgreSQL backend is not taken for ours, unless
   };
   const ours = "postgresql://user:hidden@db/kinto?schema=rouage";
   assert.equal(storageOf(`${backend}kinto.storage_url = ${ours}`), ours);
-  assert.equal(storageOf("kinto.storage_url = postgres://db/kinto"), "postgres://db/kinto");
+  for (const url of ["postgres://db/kinto", "mongodb://db/kinto?prefix=x", "mongodb+srv://db/kinto"])
+    assert.equal(storageOf(`kinto.storage_url = ${url}`), url);
 });
 
 test("without a file and beside a database, the secret has to be given: others on it need the same", () => {
@@ -164,7 +165,9 @@ test("without a file and beside a database, the secret has to be given: others o
   writeFileSync(join(folder, "url"), "postgres://user:hidden@db/kinto\n");
   assert.throws(load({ KINTO_STORAGE_URL_FILE: join(folder, "url") }), problem);
   rmSync(folder, { recursive: true });
-  load({ KINTO_STORAGE_URL: "postgres://db/kinto", KINTO_USERID_HMAC_SECRET: "s" })();
+  assert.throws(load({ KINTO_STORAGE_URL: "mongodb://user:hidden@db/kinto" }), problem);
+  for (const scheme of ["postgres", "mongodb"])
+    load({ KINTO_STORAGE_URL: `${scheme}://db/kinto`, KINTO_USERID_HMAC_SECRET: "s" })();
 });
 
 test("caches and permissions elsewhere are warned of: the one is in memory, the others are in the storage", async () => {

@@ -11,7 +11,7 @@ import { UsageError } from "./usage-error.ts";
 export const restoredCommand: Command = {
   usage: "--since TIME [--ledger FOLDER | --without-ledger]",
   summary:
-    "After PostgreSQL's own tools have put the stores back to TIME: erases again who was erased since, as the erasure ledger says, and has clients start afresh. Stop Urgence first.",
+    "After a database's own tools have put the stores back to TIME: erases again who was erased since, as the erasure ledger says, and has clients start afresh. Stop Urgence first.",
   options: { since: { type: "string" }, ledger: { type: "string" }, "without-ledger": { type: "boolean" } },
   async run({ positionals, values, environment }) {
     const since = Date.parse(String(values.since ?? ""));

@@ -3,6 +3,7 @@ import { DatabaseSync } from "node:sqlite";
 import type { TestContext } from "node:test";
 import { loadDriver } from "../../../../packages/rouage/src/storage/postgres/driver.ts";
 import type { StorageKind } from "../../../../scripts/test-stores.ts";
+import { watchMongo } from "./plans-mongodb.ts";
 
 export interface Plan {
   readonly sql: string;
@@ -13,6 +14,7 @@ export interface Plan {
 
 /** Watches what is asked from now on; the answer tells the plans of it. */
 export async function watchPlans(t: TestContext, kind: StorageKind): Promise<() => Promise<readonly Plan[]>> {
+  if (kind === "mongodb") return watchMongo(t);
   return kind === "postgres" ? watchPostgres(t) : watchSqlite(t);
 }
 

@@ -64,7 +64,7 @@ export function gathered<Resource extends DraftResource>(
       needsList(change.key);
       if (change.kind === "list") continue;
       const { key } = change;
-      at(keys, key.resource).set(nameOf(key), key);
+      if (!isFresh(change)) at(keys, key.resource).set(nameOf(key), key);
       if ((change.kind === "put" || change.kind === "delete") && isWish(change.revision)) {
         const { revision } = change;
         at(wishes, key.resource).set(`${key.parent}\0${revision}`, { parent: key.parent, revision });
@@ -86,6 +86,11 @@ export function gathered<Resource extends DraftResource>(
     wishes: new Map([...wishes].map(([resource, wanted]) => [resource, [...wanted.values()]])),
     claims: [...claims.values()],
   };
+}
+
+/** Its id was made for it: nothing can be there. */
+function isFresh(change: Change): boolean {
+  return change.kind === "put" && change.expect.kind === "absent" && change.expect.isNew === true;
 }
 
 /** What was found so far; more may be added. */

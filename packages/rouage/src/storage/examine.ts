@@ -14,6 +14,10 @@ export async function examineStore(url: string, options: ExamineOptions = {}): P
     const { examineServer } = await import("./postgres/examine.ts");
     return examineServer(url, options);
   }
+  if (scheme === "mongodb" || scheme === "mongodb+srv") {
+    const { examineDatabase } = await import("./mongodb/examine.ts");
+    return examineDatabase(url, options);
+  }
   return opened(url, options);
 }
 

@@ -27,6 +27,10 @@ export interface Backend {
   readonly isEmbedded: boolean;
   /** It takes a server for tests that is slow whatever is done to it: fewer rounds have to do. */
   readonly isSlow?: boolean;
+  /** Requests for single objects need no connection each: however many there are, they go on. */
+  readonly sharesConnections: boolean;
+  /** Beside those of the pool: of who watches whether the server is there. */
+  readonly watching: number;
   /** A disk that has room for a store, and little more. */
   readonly megabytes: number;
   /** @param folder where everything that it writes goes; default: a temporary one */
@@ -34,7 +38,7 @@ export interface Backend {
 }
 
 export interface Running extends AsyncDisposable {
-  /** URL of a store that does not exist yet. `parameters` are added where a URL has any. */
+  /** URL of a store that does not exist yet. `parameters` are added where a URL has any; `pool` is called as this storage does. */
   fresh(parameters?: Readonly<Record<string, string>>): string;
   /** Keeps everybody else from writing to this store until what it answers is called. */
   holdWriters(url: string): Promise<() => Promise<void>>;
@@ -84,6 +88,8 @@ const sqlite: Backend = {
   name: "sqlite",
   skip: false,
   isEmbedded: true,
+  sharesConnections: true,
+  watching: 0,
   megabytes: 8,
   async start(given) {
     const folder = given ?? (await mkdtemp(join(tmpdir(), "rouage-faults-")));
@@ -108,6 +114,8 @@ const sqlite: Backend = {
 const postgres: Backend = {
   name: "postgres",
   isEmbedded: false,
+  sharesConnections: true,
+  watching: 0,
   megabytes: 100,
   skip:
     findPostgres() !== undefined || process.env.CI !== undefined
@@ -159,13 +167,17 @@ const mongodb: Backend = {
   name: "mongodb",
   isEmbedded: false,
   isSlow: true,
+  sharesConnections: false,
+  watching: 2,
   megabytes: 100,
   skip: withoutMongo(),
   async start(given) {
     const server = await startMongoServer({}, given);
     return {
-      fresh: (parameters = {}) =>
-        `${server.url}faults_${stores++}?${new URLSearchParams({ prefix: "notes", ...parameters })}`,
+      fresh({ pool, ...parameters } = {}) {
+        const own = { prefix: "notes", ...(pool === undefined ? {} : { maxPoolSize: pool }), ...parameters };
+        return `${server.url}faults_${stores++}?${new URLSearchParams(own)}`;
+      },
       holdWriters: (url) =>
         holdWithTransaction(mongoStorage({ url, clock: systemClock, log: silentLogger, transactionLimitMs: 60_000 })),
       server: {
@@ -205,7 +217,4 @@ function familyOf(pid: number): readonly number[] {
 
 export const embedded = "it runs in the process of the service";
 
-export const backends: readonly Backend[] = [sqlite, postgres];
-
-/** Where FerretDB, which is slow, has the time of a test for it. */
-export const withMongo: readonly Backend[] = [...backends, mongodb];
+export const backends: readonly Backend[] = [sqlite, postgres, mongodb];

@@ -6,7 +6,7 @@ import { assertWhole } from "./check.ts";
 import { startService } from "./processes.ts";
 import { assertRefusal, bodyOf, eventually, startLoad } from "./writers.ts";
 
-for (const { name, skip, start, isEmbedded } of backends) {
+for (const { name, skip, start, isEmbedded, sharesConnections, watching, isSlow = false } of backends) {
   test(`${name}: where every connection is in use, others wait their turn, and are a 503 in time`, {
     skip: isEmbedded ? embedded : skip,
   }, async () => {
@@ -27,10 +27,11 @@ for (const { name, skip, start, isEmbedded } of backends) {
     const objects = await Promise.all(
       Array.from({ length: 200 }, () => service.send("GET", "/notes/known").then(assertRefusal)),
     );
-    assert.ok(!objects.includes(true), "single objects share a connection");
+    assert.ok(objects.includes(false), "some are served");
+    assert.equal(objects.includes(true), !sharesConnections, "single objects");
     proxy.delay(0);
     assert.ok(!assertRefusal(await service.send("GET", "/notes?_sort=n&_limit=3")));
-    assert.ok(proxy.open <= 6, `${proxy.open} connections`);
+    assert.ok(proxy.open <= 6 + watching, `${proxy.open} connections`);
     await assertWhole(url, [{ ids: ["known"], acknowledged: 1, pending: undefined }]);
   });
 
@@ -41,7 +42,7 @@ for (const { name, skip, start, isEmbedded } of backends) {
     const url = backend.fresh({ pool: "6" });
     await using service = await startService({ storage: url });
     const load = startLoad(service, { writers: 200, readers: 40 });
-    await eventually("a lot is written", () => load.counts.acknowledged > 2_000, 60_000);
+    await eventually("a lot is written", () => load.counts.acknowledged > (isSlow ? 200 : 2_000), 60_000);
     load.stop();
     await load.done;
     await assertWhole(url, load.written);

@@ -3,12 +3,12 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { systemClock } from "../../src/clock.ts";
 import { openStorage } from "../../src/storage/index.ts";
-import { embedded, withMongo } from "./backends.ts";
+import { backends, embedded } from "./backends.ts";
 import { assertWhole } from "./check.ts";
 import { startService } from "./processes.ts";
 import { eventually, startLoad } from "./writers.ts";
 
-for (const { name, skip, start, isEmbedded, isSlow = false } of withMongo)
+for (const { name, skip, start, isEmbedded, isSlow = false } of backends)
   test(`${name}: SIGKILL of the database under load, and its return`, {
     skip: isEmbedded ? embedded : skip,
   }, async () => {

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { randomInt } from "node:crypto";
 import { test } from "node:test";
-import { withMongo } from "./backends.ts";
+import { backends } from "./backends.ts";
 import { assertWhole } from "./check.ts";
 import { type Spare, spareProcess } from "./processes.ts";
 import { eventually, startLoad, type Written } from "./writers.ts";
@@ -11,7 +11,7 @@ import { eventually, startLoad, type Written } from "./writers.ts";
 const lanes = 2;
 const allRounds = 25;
 
-for (const { name, skip, start, isSlow = false } of withMongo) {
+for (const { name, skip, start, isSlow = false } of backends) {
   const rounds = isSlow ? 5 : allRounds;
   test(`${name}: after each of ${lanes * rounds} SIGKILLs of the service every acknowledged write is there, none half-written, and the store verifies`, {
     skip,

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { test } from "node:test";
-import { embedded, withMongo } from "./backends.ts";
+import { backends, embedded } from "./backends.ts";
 import { assertWhole } from "./check.ts";
 import { type Reply, type ServiceProcess, startService } from "./processes.ts";
 import { assertRefusal, bodyOf, eventually, startLoad, type Written } from "./writers.ts";
@@ -48,7 +48,7 @@ const attempts: readonly Attempt[] = [
   },
 ];
 
-for (const { name, skip, start, isEmbedded, isSlow = false } of withMongo) {
+for (const { name, skip, start, isEmbedded, isSlow = false } of backends) {
   test(`${name}: a commit whose answer is lost is a 503 or found out, and the same request again is answered right`, {
     skip: isEmbedded ? embedded : skip,
   }, async () => {

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
-import { embedded, withMongo } from "./backends.ts";
+import { backends, embedded } from "./backends.ts";
 import { assertWhole } from "./check.ts";
 import { type Reply, type ServiceProcess, startService } from "./processes.ts";
 import { assertRefusal, bodyOf, eventually, startLoad, type Written } from "./writers.ts";
@@ -31,7 +31,7 @@ function residentMegabytes(pid: number): number {
   return Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1] ?? 0) / 1024;
 }
 
-for (const { name, skip, start, isEmbedded } of withMongo) {
+for (const { name, skip, start, isEmbedded } of backends) {
   test(`${name}: a database that stands still is a 503 in time with every default, nothing piles up, and it goes on by itself`, {
     skip: isEmbedded ? embedded : skip,
   }, async () => {

@@ -10,6 +10,7 @@ import { after, before, describe, type TestContext, test } from "node:test";
 import { promisify } from "node:util";
 import { systemClock } from "../../clock.ts";
 import { examineStore } from "../../storage/examine.ts";
+import * as mongodb from "../../storage/mongodb/test-stores.ts";
 import { openStorage } from "../../storage/open.ts";
 import { startTestStores, type TestStores, withoutPostgres } from "../../storage/postgres/test-stores.ts";
 import { examineFile } from "../../storage/sqlite/examine.ts";
@@ -329,5 +330,60 @@ describe("PostgreSQL", { skip: withoutPostgres() }, () => {
     assert.match((await others(url))[0] ?? "", /^error storage-version: the schema \w+ was written by a newer version/);
     await stores.run(`DROP TABLE "${schema}".rouage_meta`);
     assert.match((await others(url))[0] ?? "", /^error schema: schema \w+ of this database holds something else/);
+  });
+});
+
+describe("MongoDB", { skip: mongodb.withoutMongo() }, () => {
+  let stores: mongodb.TestStores;
+  before(async () => {
+    stores = await mongodb.startTestStores();
+  });
+  after(() => stores?.[Symbol.asyncDispose]());
+
+  /** What is wrong beside that the server of the tests is for tests. */
+  const others = async (url: string, now?: () => number): Promise<readonly string[]> =>
+    words(await examineStore(url, now === undefined ? {} : { now })).filter((line) => !/FerretDB/.test(line));
+
+  test("a driver that is not installed, a URL with a wrong parameter, a server that is not there", async (t) => {
+    const hooks = `import { registerHooks } from "node:module"; registerHooks({ resolve(name, context, next) { if (name === "mongodb") throw new Error("not installed"); return next(name, context); } });`;
+    const { stdout } = await rouage(folder(t), ["mongodb://127.0.0.1:1/x"], {}, [
+      "--import",
+      `data:text/javascript,${encodeURIComponent(hooks)}`,
+    ]);
+    assert.match(stdout, /error: .*not installed.* \[driver\]\n {4}npm install mongodb/);
+    assert.match(
+      words(await examineStore("mongodb://h/d?w=1"))[0] ?? "",
+      /^error storage-url: storage: \?w= is not for a URL to say/,
+    );
+    const away = await examineStore("mongodb://someone:geheim@127.0.0.1:1/x?connect_timeout=1");
+    assert.match(words(away)[0] ?? "", /^error server: 127\.0\.0\.1:1 cannot be reached: connect ECONNREFUSED/);
+    assert.doesNotMatch(JSON.stringify(away), /geheim/);
+  });
+
+  test("a healthy server, where nothing is made by looking", async () => {
+    const { url, database } = stores.fresh();
+    if (process.env.ROUAGE_TEST_MONGODB === undefined)
+      assert.match(
+        words(await examineStore(url)).join("\n"),
+        /^warning server: the server is FerretDB v1\S+: for tests/,
+      );
+    assert.deepEqual(await others(url), []);
+    assert.deepEqual(await database.listCollections().toArray(), []);
+  });
+
+  test("a clock that is far off, and a store of a newer version", async (t) => {
+    const { url, database, drop } = stores.fresh();
+    t.after(drop);
+    assert.match(
+      (await others(url, () => Date.now() - 60_000))[0] ?? "",
+      /^warning clock: the clock of this machine is (59|60|61) s behind the database's/,
+    );
+    await (await openStorage(url, { clock: systemClock })).close();
+    assert.deepEqual(await others(url), []);
+    await database.collection<{ _id: string }>("rouage.meta").updateOne({ _id: "format" }, { $set: { version: 99 } });
+    assert.match(
+      (await others(url))[0] ?? "",
+      /^error storage-version: the store rouage was written by a newer version of Rouage \(99;/,
+    );
   });
 });

@@ -149,6 +149,8 @@ test("what cannot be backed up leaves nothing behind", async (t) => {
   await assert.rejects(backUp(), /does not exist/);
   await assert.rejects(backUp({ stores: [{ name: "x", url: "memory:" }] }), /embedded store; memory: keeps nothing/);
   await assert.rejects(backUp({ stores: [{ name: "x", url: "postgres://h/d" }] }), /pg_dump/);
+  for (const scheme of ["mongodb", "mongodb+srv"])
+    await assert.rejects(backUp({ stores: [{ name: "x", url: `${scheme}://h/d` }] }), /mongodump/);
   const other = join(folder, "songs.db");
   const songs = new DatabaseSync(other);
   songs.exec("CREATE TABLE songs (title)");

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { manualClock } from "../../clock.ts";
 import { openLedger, withLedger } from "../erasure-ledger.ts";
+import * as mongodb from "../mongodb/test-stores.ts";
 import { openStorage } from "../open.ts";
 import { startTestStores, withoutPostgres } from "../postgres/test-stores.ts";
 import type { Change, Storage } from "../storage.ts";
@@ -66,5 +67,10 @@ test("a store that was put back begins anew for its clients, and who was erased 
 
 test("the same in PostgreSQL", { skip: withoutPostgres() }, async () => {
   await using stores = await startTestStores();
+  await check((clock) => openStorage(stores.fresh().url, { clock }));
+});
+
+test("the same in MongoDB", { skip: mongodb.withoutMongo() }, async () => {
+  await using stores = await mongodb.startTestStores();
   await check((clock) => openStorage(stores.fresh().url, { clock }));
 });

@@ -9,6 +9,7 @@ export function storeFile(url: string): string {
     "postgres:": "is backed up by its own tools (pg_dump, pg_basebackup)",
     "postgresql:": "is backed up by its own tools (pg_dump, pg_basebackup)",
     "mongodb:": "is backed up by its own tools (mongodump)",
+    "mongodb+srv:": "is backed up by its own tools (mongodump)",
   };
   throw new Error(`backup and restore are for the embedded store; ${scheme} ${instead[scheme] ?? "is none"}`);
 }

@@ -1,5 +1,6 @@
 /** Conformance: expectations of single changes, and commits that happen whole or not at all. */
 import assert from "node:assert/strict";
+import { randomUUIDv7 } from "node:crypto";
 import { type ConformanceSubject, conflict, drop, event, put, remove, save, storageTest, things } from "./harness.ts";
 
 export function expectationTests(open: ConformanceSubject): void {
@@ -13,6 +14,38 @@ export function expectationTests(open: ConformanceSubject): void {
     await drop(storage, things, "a");
     await save(storage, things, "a", { n: 3 }, { expect: { kind: "absent" } });
   });
+
+  storageTest(
+    open,
+    "`absent` with `isNew` creates as any other does, in one commit with others and in transactions",
+    async ({ storage }) => {
+      const fresh = () =>
+        [randomUUIDv7(), { n: 1 }, { expect: { kind: "absent", isNew: true }, owner: "alice" }] as const;
+      const [one, two] = [fresh(), fresh()];
+      const results = await storage.commit([
+        put(things, ...one),
+        put(things, "named"),
+        put(things, one[0], { n: 2 }, { permissions: { read: ["bob"] } }),
+      ]);
+      assert.deepEqual(
+        results.map(({ kind }) => kind),
+        ["created", "created", "updated"],
+      );
+      await storage.transaction(async () => {
+        await storage.commit([put(things, ...two)]);
+        await storage.commit([put(things, two[0], { n: 3 })]);
+      });
+      for (const [id, n] of [
+        [one[0], 2],
+        [two[0], 3],
+      ] as const) {
+        const found = await storage.get({ ...things, id });
+        assert.deepEqual(found?.kind === "object" && [found.body, found.owner], [`{"n":${n}}`, "alice"]);
+      }
+      const again = await conflict(storage.commit([put(things, one[0], {}, { expect: { kind: "absent" } })]));
+      assert.equal(again.reason.kind, "expectation");
+    },
+  );
 
   storageTest(open, "`revision` holds only for exactly that revision of a live object", async ({ storage }) => {
     const { revision } = await save(storage, things, "a", { n: 1 });

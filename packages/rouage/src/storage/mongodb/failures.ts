@@ -23,7 +23,7 @@ export const duplicateKey = 11_000;
 /** There is no such collection yet. */
 export const namespaceMissing = 26;
 /** `maxTimeMS` is over. */
-export const timeExpired = 50;
+const timeExpired = 50;
 /** A document is larger than the server takes. */
 const tooLarge: ReadonlySet<number> = new Set([10_334, 17_419, 17_420]);
 
@@ -74,4 +74,13 @@ export function notStorable(cause: unknown): ServiceError {
 
 export function unavailable(cause: unknown): ServiceError {
   return ServiceError.is(cause) && cause.code === "unavailable" ? cause : new ServiceError("unavailable", { cause });
+}
+
+/** A query that took longer than it may is its asker's matter, and not the server's. */
+export async function asCostly<T>(work: Promise<T>): Promise<T> {
+  try {
+    return await work;
+  } catch (error) {
+    throw codeOf(error) === timeExpired ? new QueryTooCostly() : error;
+  }
 }

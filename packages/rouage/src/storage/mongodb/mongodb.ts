@@ -7,21 +7,14 @@ import { checkChanges } from "../check-changes.ts";
 import { checkKey, checkKeys } from "../check-keys.ts";
 import { notifier } from "../notifier.ts";
 import type { Permissions } from "../permissions.ts";
-import {
-  type ListDefinition,
-  type ListKey,
-  type ObjectKey,
-  QueryTooCostly,
-  type Storage,
-  type StoredEntry,
-} from "../storage.ts";
+import type { ListDefinition, ListKey, ObjectKey, Storage, StoredEntry } from "../storage.ts";
 import { checkSizes } from "./check-sizes.ts";
 import { connect } from "./connect.ts";
 import { without } from "./content.ts";
 import { entryFields, entryOf, idOf, type ObjectDocument, permissionsIn } from "./documents.ts";
 import { loadDriver } from "./driver.ts";
 import { erase, flush, purge } from "./erase.ts";
-import { codeOf, isWorthAnotherTry, timeExpired, translated } from "./failures.ts";
+import { asCostly, isWorthAnotherTry, translated } from "./failures.ts";
 import {
   countDrafted,
   draftedEntry,
@@ -32,6 +25,7 @@ import {
   mergedPage,
   unlike,
 } from "./inside.ts";
+import { inspectStore } from "./inspect.ts";
 import { nameOfGroups, nameOfRows, positionsOfStep } from "./journal.ts";
 import { mongoLeases } from "./leases.ts";
 import { ledgerOf } from "./ledger.ts";
@@ -70,7 +64,7 @@ export interface MongoStorageOptions {
 const groupBuckets: readonly number[] = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512];
 
 /** Times that a list is read while it is written, before writers wait for it. */
-const hopefulTries = 3;
+const hopefulTries = 2;
 /** A follower is woken by what was found; this is for when nothing could be looked for. */
 const followMs = 5_000;
 
@@ -167,7 +161,7 @@ export async function mongoStorage({
       .alone(async () => {
         const alone = await hopefully(names, work);
         return alone === undefined ? undefined : { value: alone.value };
-      })
+      }, true)
       .then((found) => found?.value ?? transactions.still(work));
   }
 
@@ -371,6 +365,15 @@ export async function mongoStorage({
       });
     },
 
+    async *inspect() {
+      open();
+      try {
+        yield* inspectStore(driver, url);
+      } catch (error) {
+        throw translated(error);
+      }
+    },
+
     close() {
       closing ??= (async () => {
         await writer.close();
@@ -387,12 +390,4 @@ export async function mongoStorage({
     [Symbol.asyncDispose]: () => storage.close(),
   };
   return storage;
-}
-
-async function asCostly<T>(work: Promise<T>): Promise<T> {
-  try {
-    return await work;
-  } catch (error) {
-    throw codeOf(error) === timeExpired ? new QueryTooCostly() : error;
-  }
 }

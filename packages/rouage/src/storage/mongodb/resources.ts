@@ -23,7 +23,7 @@ export const table = "objects";
 type Key = Readonly<Record<string, 1 | -1>>;
 
 /** By revision, by id, by principal, and by what is shared with them. */
-const always: ReadonlyMap<string, Key> = new Map([
+export const always: ReadonlyMap<string, Key> = new Map([
   ["list_revision", { p: 1, r: -1 }],
   ["list_id", { p: 1, i: 1 }],
   ["principal", { w: 1, p: 1, i: 1 }],

@@ -5,6 +5,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { existsSync, rmSync } from "node:fs";
 import { mkdir, mkdtemp, rm } from "node:fs/promises";
+import { Socket } from "node:net";
 import { homedir, tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -26,9 +27,9 @@ export interface TestServer {
 
 export const ferretVersion = "1.24.2";
 
-/** Where `npm run services` builds it, outside of the project. */
+/** Where `npm run services` builds it, outside of the project: with the changes of `scripts/ferretdb.ts`. */
 export function ferretFolder(): string {
-  return join(process.env.XDG_CACHE_HOME ?? join(homedir(), ".cache"), "rouage", `ferretdb-${ferretVersion}`);
+  return join(process.env.XDG_CACHE_HOME ?? join(homedir(), ".cache"), "rouage", `ferretdb-${ferretVersion}-keys`);
 }
 
 /** The program; undefined where there is none on this machine. */
@@ -93,6 +94,8 @@ export async function startTestServer(
       started.once("error", reject);
       started.once("exit", (code) => reject(new Error(`the test server ended with ${code}:\n${said.join("\n")}`)));
     });
+    // Nobody has to stay to hear what else it says.
+    if (started.stderr instanceof Socket) started.stderr.unref();
   }
 
   async function end(signal: NodeJS.Signals): Promise<void> {

@@ -109,7 +109,7 @@ function restOf(parameters: URLSearchParams): URLSearchParams {
     const rule = Object.hasOwn(decided, name) ? decided[name] : undefined;
     if (rule !== undefined) {
       if (rule.accepted.includes(value)) continue;
-      throw new Error(`storage: ?${key}=${value} is not for a URL to say: ${rule.because}`);
+      throw new Error(`storage: ?${key}= is not for a URL to say: ${rule.because}`);
     }
     if (!forDriver.has(name)) throw new Error(`storage: ?${key}= is no parameter of a URL of MongoDB`);
     // Who listens for other processes keeps a connection most of the time.

@@ -27,8 +27,8 @@ export interface Store {
 export interface Writer {
   commit(changes: readonly Change[], context: CommitContext): Promise<readonly ChangeResult[]>;
   touch(key: ListKey): Promise<number>;
-  /** Runs `work` while nothing else of this process is written. */
-  alone<T>(work: () => Promise<T>): Promise<T>;
+  /** Runs `work` while nothing else of this process is written. `shared`: it writes nothing, and may run beside others of its kind. */
+  alone<T>(work: () => Promise<T>, shared?: boolean): Promise<T>;
   /** Resolves when those already called are answered; later ones are refused. */
   close(): Promise<void>;
 }
@@ -42,6 +42,7 @@ interface Member {
 
 interface Alone {
   readonly run: () => Promise<void>;
+  readonly shared: boolean;
   readonly reject: (error: unknown) => void;
 }
 
@@ -58,11 +59,19 @@ export function writerOf(store: Store, committed: (writes: number) => void): Wri
       // Whoever writes in the same turn of the event loop belongs to the same group.
       await new Promise(setImmediate);
       for (let first = queue.shift(); first !== undefined; first = queue.shift()) {
-        if ("run" in first) await first.run();
+        if ("run" in first) await Promise.all(withOthers(first).map(({ run }) => run()));
         else await runGroup(groupFrom(first));
       }
       running = undefined;
     })();
+  }
+
+  /** All readers that wait share the moment, wherever they stand: writers would wait for each of them otherwise. */
+  function withOthers(first: Alone): readonly Alone[] {
+    if (!first.shared) return [first];
+    const readers = queue.filter((each): each is Alone => "run" in each && each.shared);
+    queue.splice(0, queue.length, ...queue.filter((each) => !("run" in each && each.shared)));
+    return [first, ...readers];
   }
 
   function groupFrom(first: Member): readonly Member[] {
@@ -112,7 +121,7 @@ export function writerOf(store: Store, committed: (writes: number) => void): Wri
       return add({ kind: "commit", changes, context }, size);
     },
     touch: (touch) => add({ kind: "touch", changes: [], touch }, 100),
-    alone(work) {
+    alone(work, shared = false) {
       if (closed) return Promise.reject(unavailable(new Error("the storage is closed")));
       return new Promise((resolve, reject) => {
         const run = () =>
@@ -120,7 +129,7 @@ export function writerOf(store: Store, committed: (writes: number) => void): Wri
             reject(isBackendError(error) ? translated(error) : error);
             giveUp(error);
           });
-        queue.push({ run, reject });
+        queue.push({ run, reject, shared });
         start();
       });
     },

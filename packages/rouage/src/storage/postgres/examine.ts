@@ -1,5 +1,5 @@
 /** What is wrong with a server, a database, a role and a schema. */
-import type { ExamineOptions, Symptom } from "../symptom.ts";
+import { type ExamineOptions, error, messageOf, type Symptom, skewOf, warning } from "../symptom.ts";
 import { type Connection, connect } from "./connection.ts";
 import { type Driver, loadDriver } from "./driver.ts";
 import { sqlState } from "./failures.ts";
@@ -42,21 +42,6 @@ export async function examineServer(
   } finally {
     await connection.end();
   }
-}
-
-function error(about: string, message: string, remedy: string): Symptom {
-  return { level: "error", about, message, remedy };
-}
-
-function warning(about: string, message: string, remedy: string): Symptom {
-  return { level: "warning", about, message, remedy };
-}
-
-/** Of what was tried to reach it, the innermost says the most. */
-function messageOf(cause: unknown): string {
-  const inner = cause instanceof AggregateError ? cause.errors[0] : cause;
-  if (!(inner instanceof Error)) return String(inner);
-  return inner.cause instanceof Error ? messageOf(inner.cause) : inner.message;
 }
 
 /** Where it is, without user and password. */
@@ -155,21 +140,10 @@ async function server({ run }: Connection, { pool }: PostgresUrl): Promise<reado
   return symptoms;
 }
 
-/** More than this, and revisions look like times of another day. */
-const skewMs = 5_000;
-
 async function clock({ run }: Connection, now: () => number): Promise<readonly Symptom[]> {
   const before = now();
   const theirs = Number((await run("SELECT extract(epoch FROM clock_timestamp()) * 1000")).rows[0]?.[0]);
-  const skew = Math.round(theirs - (before + now()) / 2);
-  if (Math.abs(skew) < skewMs) return [];
-  return [
-    warning(
-      "clock",
-      `the clock of this machine is ${Math.abs(Math.round(skew / 1000))} s ${skew > 0 ? "behind" : "ahead of"} the database's`,
-      "let both follow a time server",
-    ),
-  ];
+  return skewOf(theirs, before, now());
 }
 
 async function rights({ run }: Connection, { schema }: PostgresUrl): Promise<readonly Symptom[]> {

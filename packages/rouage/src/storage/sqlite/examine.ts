@@ -3,7 +3,7 @@ import { accessSync, constants, existsSync, statfsSync, statSync } from "node:fs
 import { dirname, resolve } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { halfRestored } from "../backup/half-restored.ts";
-import type { Symptom } from "../symptom.ts";
+import { error, type Symptom, warning } from "../symptom.ts";
 import { walSize } from "./checkpoint.ts";
 import { lookAtFile } from "./look.ts";
 
@@ -31,14 +31,6 @@ export function examineFile(path: string, limits: FileLimits = {}): readonly Sym
       ),
     ),
   ];
-}
-
-function error(about: string, message: string, remedy: string): Symptom {
-  return { level: "error", about, message, remedy };
-}
-
-function warning(about: string, message: string, remedy: string): Symptom {
-  return { level: "warning", about, message, remedy };
 }
 
 /** The nearest folder that is there. */
