@@ -2,7 +2,7 @@
 import { DatabaseSync } from "node:sqlite";
 import { parentPort, workerData } from "node:worker_threads";
 
-export type CheckpointMode = "PASSIVE" | "TRUNCATE";
+export type CheckpointMode = "PASSIVE" | "RESTART" | "TRUNCATE";
 export type CheckpointAnswer = { readonly error?: unknown };
 
 const connection = new DatabaseSync(String(workerData), { timeout: 200 });

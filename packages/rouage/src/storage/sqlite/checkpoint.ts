@@ -1,6 +1,10 @@
-/** Decides when the write-ahead log is moved into the database, and has a thread of its own do it. */
+/**
+ * Decides when the write-ahead log is moved into the database, and has a thread of its own do it. A log that was moved is written again from its
+ * start and keeps its size: syncing what lies inside of a file takes a fraction of what syncing a file that grows does.
+ */
 import { once } from "node:events";
 import { statSync } from "node:fs";
+import type { DatabaseSync } from "node:sqlite";
 import { Worker } from "node:worker_threads";
 import type { Logger } from "../../telemetry/log.ts";
 import type { CheckpointAnswer, CheckpointMode } from "./checkpoint-worker.ts";
@@ -14,12 +18,14 @@ export interface Checkpointer {
 
 export interface CheckpointerOptions {
   readonly path: string;
+  /** The connection that writes. */
+  readonly connection: DatabaseSync;
   readonly log: Logger;
-  /** Bytes written since the last checkpoint that make the next one due. */
+  /** Bytes not moved yet that make a checkpoint due. */
   readonly dueBytes?: number;
-  /** Size that the write-ahead log may reach before writes wait until it is empty again. */
+  /** What the write-ahead log may hold before writes wait until it begins anew. */
   readonly limitBytes?: number;
-  /** Transactions between two looks at the file. */
+  /** Transactions between two looks at the log. */
   readonly lookEvery?: number;
   /** Longest that transactions stay in a write-ahead log of more than `restBytes`, which readers have to search meanwhile. */
   readonly restMs?: number;
@@ -35,50 +41,59 @@ interface Running {
   readonly gone: AbortController;
 }
 
+/** https://sqlite.org/walformat.html */
+const frameHeaderBytes = 24;
+
 export function checkpointer(options: CheckpointerOptions, pause: GroupCommit["pause"]): Checkpointer {
-  const { path, log, dueBytes = 2_000_000, limitBytes = 64_000_000, lookEvery = 16 } = options;
+  const { path, connection, log, dueBytes = 2_000_000, limitBytes = 64_000_000, lookEvery = 16 } = options;
   const { restMs = 1_000, restBytes = 1_000_000, idleMs = 10_000 } = options;
+  const looking = connection.prepare("PRAGMA wal_checkpoint(NOOP)");
+  const frameBytes = Number(connection.prepare("PRAGMA page_size").get()?.page_size) + frameHeaderBytes;
   let worker: Running | undefined;
   let idle: NodeJS.Timeout | undefined;
   let running: Promise<void> | undefined;
   let emptying: Promise<void> | undefined;
   let closed = false;
   let transactions = 0;
-  let written = 0;
-  let seen = 0;
   let limit = limitBytes;
   let rest: NodeJS.Timeout | undefined;
 
-  /** The file is written from its start again once everything in it was moved, so its size alone does not tell. */
+  /** What the log holds, and what of it the database does not have yet; the file may be larger than both. */
+  function held(): { readonly bytes: number; readonly unmoved: number } {
+    const { log: frames, checkpointed } = looking.get() ?? {};
+    const bytes = Math.max(0, Number(frames)) * frameBytes;
+    return { bytes, unmoved: bytes - Math.max(0, Number(checkpointed)) * frameBytes };
+  }
+
   function look(): void {
-    const size = walSize(path);
-    written += Math.max(size - seen, lookEvery * 4096);
-    seen = size;
     if (emptying !== undefined) return;
-    if (size > limit) emptying = reported(pause(empty)).finally(() => (emptying = undefined));
-    else if (written >= dueBytes) move();
+    const { bytes, unmoved } = held();
+    if (bytes > limit) emptying = reported(pause(empty)).finally(() => (emptying = undefined));
+    else if (unmoved >= dueBytes) move();
   }
 
   function settle(): void {
     rest = undefined;
-    if (walSize(path) > restBytes) move();
+    if (held().unmoved > restBytes) move();
   }
 
   function move(): void {
     clearTimeout(rest);
     rest = undefined;
     if (running !== undefined || emptying !== undefined) return;
-    written = 0;
     running = reported(ask("PASSIVE")).finally(() => (running = undefined));
   }
 
-  /** Under writes without end a passive checkpoint never catches up, and the file would grow for ever. */
+  /**
+   * Under writes without end a passive checkpoint never catches up, and the log would grow for ever. The file is cut only when something had
+   * let it grow far beyond the limit.
+   */
   async function empty(): Promise<void> {
     await running;
-    await ask("TRUNCATE");
-    seen = walSize(path);
+    await ask(walSize(path) > 2 * limitBytes ? "TRUNCATE" : "RESTART");
+    const { bytes, unmoved } = held();
     // Where a reader of another process is in the way, trying again at once would only hold writes up.
-    limit = seen > limitBytes ? seen + limitBytes : limitBytes;
+    limit = unmoved > 0 ? bytes + limitBytes : limitBytes;
   }
 
   async function reported(checkpoint: Promise<void>): Promise<void> {

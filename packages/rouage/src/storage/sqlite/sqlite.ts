@@ -117,7 +117,7 @@ export function sqliteStorage({
       written();
     },
   });
-  const checkpoints = checkpointer({ path, log }, group.pause);
+  const checkpoints = checkpointer({ path, connection: database.connection, log }, group.pause);
   const transactions = transactionsOf({
     open: () => openSession(relaxed(openDatabase(path)), resources, rememberedReads({ size: 2_000_000 })),
     group,
