@@ -19,7 +19,10 @@ async function withStore(
   const database = openDatabase(path);
   database.connection.exec("CREATE TABLE t (b)");
   const group = groupCommit({ database, committed: () => checkpoints.committed() });
-  const checkpoints = checkpointer({ path, connection: database.connection, log: silentLogger, ...options }, group.pause);
+  const checkpoints = checkpointer(
+    { path, connection: database.connection, log: silentLogger, ...options },
+    group.pause,
+  );
   try {
     const write = (bytes: number) =>
       group.run(() => {
