@@ -1,7 +1,7 @@
 /** The command line of the application: serves it, or does one of the things beside and ends. */
 import { parseArgs } from "node:util";
 import { SettingsError, silentLogger } from "rouage";
-import { dumpService, loadIntoService } from "rouage/cli";
+import { dumpService, endWithOutput, loadIntoService } from "rouage/cli";
 import { run } from "rouage/runtime/node";
 import { supervise } from "rouage/workers";
 import { createUser } from "./accounts/create-user.ts";
@@ -21,6 +21,7 @@ export async function main(
 ): Promise<number> {
   try {
     const { values, positionals } = parseArgs({ args: [...args], options, allowPositionals: true });
+    if (values.help === true || values.version === true || beside.has(positionals[0] ?? "")) endWithOutput();
     if (values.help === true) return print(help);
     if (values.version === true) return print(`${version}\n`);
     const [first, ...rest] = positionals;
@@ -80,6 +81,9 @@ export async function main(
     return failed(error);
   }
 }
+
+/** What is no service, and ends. */
+const beside: ReadonlySet<string> = new Set(["create-user", "rebuild-quotas", "dump", "load", "import", "doctor"]);
 
 const options = {
   ini: { type: "string" },

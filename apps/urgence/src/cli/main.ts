@@ -10,6 +10,10 @@ import { UsageError } from "./usage-error.ts";
 export async function main(args: readonly string[]): Promise<number> {
   const isBare = args[0]?.startsWith("--workers") === true;
   const name = isBare ? "start" : (args[0] ?? "start");
+  if (name !== "start") {
+    const { endWithOutput } = await import("rouage/cli");
+    endWithOutput();
+  }
   if (name === "--help" || name === "-h" || name === "help") return print(help());
   if (name === "--version") return print(`${version}\n`);
   const command = commands[name];

@@ -2,6 +2,7 @@
 import { applicationOf, runApplication } from "./application.ts";
 import { backup, restore, restored } from "./backup.ts";
 import { client } from "./client.ts";
+import { endWithOutput } from "./closed-output.ts";
 import type { Command, Environment } from "./command.ts";
 import { dump, load } from "./copies.ts";
 import { copy } from "./copy.ts";
@@ -40,6 +41,7 @@ export async function dispatch(args: readonly string[], environment: Environment
   const [name, ...rest] = args;
   const application = name === undefined || Object.hasOwn(commands, name) ? undefined : applicationOf(name);
   if (application !== undefined) return runApplication(application, rest, environment);
+  if (name !== "start" && name !== "dev") endWithOutput();
   if (name === undefined || name === "help" || args.includes("--help") || args.includes("-h")) {
     process.stdout.write(helpText());
     return name === undefined ? exits.usage : exits.done;

@@ -61,7 +61,8 @@ export async function openBackends(
 
   async function ledgered(storage: Storage): Promise<Storage> {
     const { erasure_ledger: folder, erasure_ledger_days: keepDays } = settings;
-    if (folder === undefined) return storage;
+    // Of what is in memory nothing is ever restored, and whoever only looks at a service starts it there: no folder is made.
+    if (folder === undefined || !storage.capabilities.durable) return storage;
     return withLedger(storage, await openLedger({ folder, service: name, keepDays }), clock.now);
   }
 }

@@ -28,6 +28,7 @@ export function around(storage: Storage, own: Partial<Storage>): Storage {
     purgedBefore: (key) => storage.purgedBefore(key),
     check: (readOnly) => storage.check(readOnly),
     ...(storage.inspect === undefined ? {} : { inspect: storage.inspect }),
+    ...(storage.beginAnew === undefined ? {} : { beginAnew: storage.beginAnew }),
     ...(storage.lease === undefined ? {} : { lease: (name: string) => storage.lease?.(name) ?? nobody }),
     close: () => storage.close(),
     [Symbol.asyncDispose]: () => storage[Symbol.asyncDispose](),

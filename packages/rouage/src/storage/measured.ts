@@ -121,6 +121,7 @@ export function measuredStorage(storage: Storage, metrics: Metrics): Storage {
     purgedBefore: (key) => storage.purgedBefore(key),
     check: (readOnly) => storage.check(readOnly),
     ...(storage.lease === undefined ? {} : { lease: (name: string) => storage.lease?.(name) ?? nobody }),
+    ...(storage.beginAnew === undefined ? {} : { beginAnew: storage.beginAnew }),
     ...(storage.inspect === undefined ? {} : { inspect: storage.inspect }),
     close: () => storage.close(),
     [Symbol.asyncDispose]: () => storage[Symbol.asyncDispose](),

@@ -194,6 +194,13 @@ export interface ResourceTotal {
   readonly tombstones: number;
 }
 
+/** Milliseconds since the epoch. */
+export interface PutBackTimes {
+  readonly now: number;
+  /** The time that the store was put back to. */
+  readonly since: number;
+}
+
 export interface ListState extends ListKey {
   readonly revision: number;
   /** See `purgedBefore`. */
@@ -302,6 +309,13 @@ export interface Storage extends AsyncDisposable {
    * `release`, with `close`, and with the process, however that ends, and nothing is written to the log for it. Absent where no other process can use the store.
    */
   lease?(name: string): Promise<Lease | undefined>;
+
+  /**
+   * For a store that was put back to an earlier time by other means: raises every list's revision above what may have been handed out since, declares
+   * what was seen before as too old, also of lists that it does not know, and lets positions of the log go on far above, behind an event
+   * `store.restored`. To be called while nobody else uses the store. Answers how many lists it raised. Absent where positions cannot be raised.
+   */
+  beginAnew?(times: PutBackTimes): Promise<number>;
 
   /** A tiny real round trip; throws when the store is not usable. With `readOnly` it writes nothing. */
   check(readOnly?: boolean): Promise<void>;

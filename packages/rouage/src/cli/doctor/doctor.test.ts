@@ -157,6 +157,25 @@ test("what others may read: the store, the file of settings with secrets, the le
   );
 });
 
+test("a ledger's folder is not made, and one that cannot be is an error", async (t) => {
+  const path = folder(t);
+  const looked = (ledger: string) =>
+    rouage(path, [
+      "people.ts",
+      "--set",
+      "port=0",
+      "--set",
+      "storage=sqlite:people.db",
+      "--set",
+      `erasure_ledger=${ledger}`,
+    ]);
+  await looked("elsewhere/ledger");
+  assert.ok(!existsSync(join(path, "elsewhere")));
+  const { code, stdout } = await looked("people.ts/ledger");
+  assert.equal(code, 1);
+  assert.match(stdout, /error: the erasure ledger people\.ts\/ledger cannot be written \[ledger\]/);
+});
+
 test("indexes that are missing or that nothing declares", async (t) => {
   const path = folder(t);
   await store(join(path, "people.db"), [["age"]]);

@@ -1,5 +1,5 @@
 /** What is wrong with the configuration of a service: everything that can be found out without starting it. */
-import { readFileSync, statSync } from "node:fs";
+import { accessSync, constants, readFileSync, statSync } from "node:fs";
 import { createServer } from "node:net";
 import { dirname, resolve, sep } from "node:path";
 import { openCache } from "../../cache/open.ts";
@@ -173,6 +173,13 @@ async function settingsFile({ file }: Patient): Promise<readonly Symptom[]> {
 async function ledger({ ledger: folder, storage }: Patient): Promise<readonly Symptom[]> {
   if (folder === undefined) return [];
   const symptoms = examinePrivate(folder, "ledger-mode");
+  if (!isWritable(resolve(folder)))
+    symptoms.push({
+      level: "error",
+      about: "ledger",
+      message: `the erasure ledger ${folder} cannot be written`,
+      remedy: "set erasure_ledger to a folder that the service may make, or write to",
+    });
   const store = storage.startsWith("sqlite:") ? dirname(resolve(storage.slice("sqlite:".length))) : undefined;
   if (store !== undefined && `${resolve(folder)}${sep}`.startsWith(`${store}${sep}`))
     symptoms.push({
@@ -182,6 +189,18 @@ async function ledger({ ledger: folder, storage }: Patient): Promise<readonly Sy
       remedy: "move it to another disk and set erasure_ledger",
     });
   return symptoms;
+}
+
+/** Of a folder that is not there, whether it could be made. */
+function isWritable(folder: string): boolean {
+  try {
+    const found = statSync(folder, { throwIfNoEntry: false });
+    if (found === undefined) return folder !== dirname(folder) && isWritable(dirname(folder));
+    accessSync(folder, constants.W_OK | constants.X_OK);
+    return found.isDirectory();
+  } catch {
+    return false;
+  }
 }
 
 /** A file or folder that only its owner may look into. */

@@ -21,6 +21,9 @@ export interface PutBack {
   readonly erasedAgain: number;
 }
 
+/** More commits than were made between any backup and its loss. */
+export const positionsSkipped = 1_000_000_000;
+
 /** Lists that take more than a write a millisecond for a while run ahead of the time. */
 export const aheadMs = 60_000;
 
@@ -31,6 +34,8 @@ export async function afterPuttingBack(storage: Storage, options: PutBackOptions
   const scopes = erased === undefined ? [] : await erasedIn(storage, resources, erased);
   const { objects, tombstones, logEntries } =
     scopes.length === 0 ? { objects: 0, tombstones: 0, logEntries: 0 } : await storage.erase(scopes);
+  const erasedAgain = objects + tombstones + logEntries;
+  if (storage.beginAnew !== undefined) return { lists: await storage.beginAnew({ now, since }), erasedAgain };
   const elapsed = Math.max(0, now - since);
   let lists = 0;
   let changes: Change[] = [];
@@ -43,7 +48,7 @@ export async function afterPuttingBack(storage: Storage, options: PutBackOptions
     changes = [];
   }
   await storage.commit(changes);
-  return { lists, erasedAgain: objects + tombstones + logEntries };
+  return { lists, erasedAgain };
 }
 
 /** Everything that the store or its log holds something of, and that was erased. */

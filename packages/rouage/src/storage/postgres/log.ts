@@ -71,6 +71,12 @@ export async function* readLog(
         const final = entries[entries.length - 1]?.position;
         if (reverse) high = cut && final !== undefined ? final : bottom + 1;
         else low = cut && final !== undefined ? final : top;
+        // Behind a store that was put back lies a gap that would take two hundred thousand windows.
+        if (final === undefined && !isIndexed) {
+          const next = await steadily((connection) => nearest(connection, reverse, reverse ? high : low));
+          if (reverse) high = Math.min(high, next + 1);
+          else low = Math.max(low, next - 1);
+        }
       } else {
         if (!follow) return;
         await waiting;
@@ -82,6 +88,15 @@ export async function* readLog(
   } finally {
     leaving.abort();
   }
+}
+
+/** Position of the next entry behind one, or of the last before it; 0 when there is none. */
+async function nearest({ run }: Run, reverse: boolean, position: number): Promise<number> {
+  const text = reverse
+    ? "SELECT coalesce(max(position), 0) FROM log WHERE position < $1"
+    : "SELECT coalesce(min(position), 0) FROM log WHERE position > $1";
+  const { rows } = await run({ text, values: [position], prepared: true });
+  return Number(rows[0]?.[0]);
 }
 
 async function readBatch({ run }: Run, { resources, parent, id, reverse }: LogQuery, bottom: number, top: number) {

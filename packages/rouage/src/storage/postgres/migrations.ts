@@ -108,6 +108,8 @@ export interface Migrated {
   /** Of the schema: what this store's locks and notifications are named by, the same for all that use it. */
   readonly number: number;
   readonly created: number;
+  /** When it was put back to an earlier time and began anew; 0: never. Who has seen less of a list starts afresh. */
+  readonly restored: number;
   /** Collation whose lower case is that of Unicode. */
   readonly unicode: string;
 }
@@ -180,13 +182,15 @@ export async function migrate(
     await run(
       `SELECT (SELECT oid::bigint FROM pg_namespace WHERE nspname = ${literal(schema)}),
               (SELECT value FROM ${quoted}.rouage_meta WHERE key = 'created'),
+              (SELECT value FROM ${quoted}.rouage_meta WHERE key = 'restored'),
               EXISTS (SELECT 1 FROM pg_collation WHERE collname = 'und-x-icu')`,
     )
   ).rows;
-  const [number, created, hasUnicode] = row ?? [];
+  const [number, created, restored, hasUnicode] = row ?? [];
   return {
     number: Number(number) | 0,
     created: Number(created),
+    restored: Number(restored),
     unicode: hasUnicode === true ? '"und-x-icu"' : '"default"',
   };
 }

@@ -16,6 +16,7 @@ import {
   type Storage,
   type StoredEntry,
 } from "../storage.ts";
+import { beginEpoch } from "./begin-anew.ts";
 import { type Connection, connect } from "./connection.ts";
 import { line, pool as poolOf } from "./connections.ts";
 import { loadDriver } from "./driver.ts";
@@ -93,10 +94,11 @@ export async function postgresStorage({
       connect(driver, { url, setup: setup(timeoutMs, ...more) });
 
   const first = await opener(url.statementTimeoutMs)();
-  const { number, created, unicode } = await migrate(first, {
+  const { number, unicode, ...times } = await migrate(first, {
     ...{ schema: url.schema, now: clock.now(), asFound },
   }).finally(() => first.end());
 
+  let { created, restored } = times;
   const resources = new Map<string, PostgresResource>();
   const news = notifier();
   const channel = `rouage_${number}`;
@@ -390,7 +392,15 @@ export async function postgresStorage({
     },
 
     async purgedBefore(key) {
-      return (await listRow(key))[1];
+      return Math.max((await listRow(key))[1], restored);
+    },
+
+    async beginAnew(times) {
+      const lists = await write((connection) => beginEpoch(connection, times));
+      created = times.now;
+      restored = times.now + 1;
+      news.notify();
+      return lists;
     },
 
     async lease(name) {

@@ -16,7 +16,7 @@ export async function* listStates(
   for (let after: ListState | undefined; ; ) {
     const behind = after === undefined ? "" : " AND (resource, parent) > ($1, $2)";
     const values = after === undefined ? [] : [after.resource, after.parent];
-    const text = `SELECT resource, parent, revision, purged FROM lists WHERE revision > 0${behind} ORDER BY resource, parent LIMIT ${page}`;
+    const text = `SELECT resource, parent, revision, greatest(purged, (SELECT value FROM rouage_meta WHERE key = 'restored')) FROM lists WHERE revision > 0${behind} ORDER BY resource, parent LIMIT ${page}`;
     const { rows } = await read(({ run }) => run({ text, values }));
     const states = (rows as unknown as readonly [string, string, number, number][]).map(
       ([resource, parent, revision, purged]): ListState => ({ resource, parent, revision, purged }),

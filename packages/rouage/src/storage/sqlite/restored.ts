@@ -3,7 +3,7 @@
  * trust in what they have. Works on a file that nobody uses.
  */
 import { DatabaseSync } from "node:sqlite";
-import { aheadMs } from "../backup/put-back.ts";
+import { aheadMs, positionsSkipped } from "../backup/put-back.ts";
 import type { EraseScope } from "../storage.ts";
 import { literal } from "./fields.ts";
 import { tablesOf } from "./whole.ts";
@@ -13,9 +13,6 @@ export interface Restored {
   readonly now: number;
   readonly started: number;
 }
-
-/** More commits than were made between any backup and its loss. */
-const positionsSkipped = 1_000_000_000;
 
 /**
  * Raises every list's revision above what was handed out since the backup and says that its tombstones up to there are gone: whoever asks for what
