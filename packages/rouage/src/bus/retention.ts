@@ -1,6 +1,6 @@
 /**
  * Forgets tombstones that are older than their lists keep them. Follows the log, so that every deletion is looked at once, in small
- * steps, and goes on after a restart where it was.
+ * steps, and goes on after a restart where it was. Those that no log knows, because a copy brought them, are as old as their revision says.
  */
 import type { Clock } from "../clock.ts";
 import type { ListDefinition, ListKey, Storage } from "../storage/storage.ts";
@@ -12,6 +12,8 @@ export interface RetentionOptions {
   readonly tombstones: ReadonlyMap<string, number>;
   /** False: begins at the start of the log and writes no position down; for commands on a store without its service. Default true. */
   readonly remember?: boolean;
+  /** True: looks at every list as well, once, for tombstones that are in no log; for commands. Default false. */
+  readonly sweep?: boolean;
 }
 
 export interface Retention {
@@ -26,6 +28,8 @@ export interface Retention {
 interface Follower {
   follow(): Promise<boolean>;
   due(): Promise<number>;
+  /** Purges a list by the revisions of its tombstones: none is smaller than the time of its deletion. */
+  sweep(parent: string): Promise<void>;
 }
 
 const positions = "retention-positions";
@@ -37,18 +41,46 @@ const stepSize = 256;
 /** Entries after which the position is written down although nothing was purged: what a restart looks at again. */
 const recordEvery = 4096;
 
-export function createRetention({ storage, clock, tombstones, remember = true }: RetentionOptions): Retention {
+export function createRetention({
+  storage,
+  clock,
+  tombstones,
+  remember = true,
+  sweep = false,
+}: RetentionOptions): Retention {
   const followers = new Map(
     [...tombstones].map(([resource, seconds]) => [resource, followerOf(resource, seconds * 1000)]),
   );
   const purgedOf = new Map<string, number>();
+  const lists = sweep ? storage.lists()[Symbol.asyncIterator]() : undefined;
+  let isSwept = !sweep;
+
+  /** Looks at some lists; true when there are more. */
+  async function sweepSome(): Promise<boolean> {
+    for (let looked = 0; !isSwept && looked < stepSize; looked++) {
+      const next = await lists?.next();
+      if (next === undefined || next.done === true) isSwept = true;
+      else await followers.get(next.value.resource)?.sweep(next.value.parent);
+    }
+    return !isSwept;
+  }
+
+  function add(resource: string, count: number): void {
+    purgedOf.set(resource, (purgedOf.get(resource) ?? 0) + count);
+  }
 
   function followerOf(resource: string, keepMs: number): Follower {
     const key = { resource: positions, parent: "", id: resource };
     let position: number | undefined;
     let recorded = 0;
 
-    return { follow, due };
+    return {
+      follow,
+      due,
+      async sweep(parent) {
+        add(resource, await storage.purgeTombstones({ resource, parent }, clock.now() - keepMs));
+      },
+    };
 
     async function follow(): Promise<boolean> {
       position ??= recorded = await readPosition();
@@ -58,7 +90,7 @@ export function createRetention({ storage, clock, tombstones, remember = true }:
       let purged = 0;
       for (const [parent, before] of found.lists) purged += await storage.purgeTombstones({ resource, parent }, before);
       position = found.position;
-      purgedOf.set(resource, (purgedOf.get(resource) ?? 0) + purged);
+      add(resource, purged);
       if (remember && (purged > 0 || position - recorded >= recordEvery)) await record(position);
       return found.more;
     }
@@ -72,8 +104,18 @@ export function createRetention({ storage, clock, tombstones, remember = true }:
         if (entry.action !== "delete") continue;
         const { parent, id } = entry;
         const there = await storage.get({ resource, parent, id });
-        if (there?.kind === "tombstone" && there.revision === entry.revision) count++;
+        // By its revision it is counted below.
+        const isSweepable = sweep && entry.revision < oldest;
+        if (there?.kind === "tombstone" && there.revision === entry.revision && !isSweepable) count++;
       }
+      return sweep ? count + (await sweepable(oldest)) : count;
+    }
+
+    async function sweepable(oldest: number): Promise<number> {
+      const filter = { kind: "compare", field: "last_modified", operator: "lt", value: oldest } as const;
+      let count = 0;
+      for await (const { kind } of storage.scan(resource, { filter, tombstones: true }))
+        if (kind === "tombstone") count++;
       return count;
     }
 
@@ -113,7 +155,7 @@ export function createRetention({ storage, clock, tombstones, remember = true }:
     async step() {
       let more = false;
       for (const { follow } of followers.values()) more = (await follow()) || more;
-      return more;
+      return more || sweepSome();
     },
     async due() {
       const counts = new Map<string, number>();

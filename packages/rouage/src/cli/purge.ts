@@ -29,7 +29,7 @@ export const purge: Command = async (args, environment) => {
   const seconds = days === undefined ? undefined : Number(days) * daySeconds;
   await using opened = await open(target, seconds);
   const { storage, tombstones, remember } = opened;
-  const retention = createRetention({ storage, clock: systemClock, tombstones, remember });
+  const retention = createRetention({ storage, clock: systemClock, tombstones, remember, sweep: true });
   if (values["dry-run"] === true) return report(await retention.due(), "would be purged");
   // In small steps: whoever writes gets a turn between two of them.
   while (await retention.step());
