@@ -105,5 +105,5 @@ test("the same in PostgreSQL", { skip: withoutPostgres() }, async () => {
 
 test("the same in MongoDB", { skip: mongodb.withoutMongo() }, async () => {
   await using stores = await mongodb.startTestStores();
-  await check((clock) => openStorage(stores.fresh().url, { clock }));
+  await check({ open: (clock) => openStorage(stores.fresh().url, { clock }) });
 });
