@@ -121,8 +121,8 @@ async function compare(made: Stores): Promise<void> {
     ...(few === undefined ? {} : { connections: few }),
   }));
   await show("create", "create", () => ({ method: "POST", headers: json, body }));
-  await show("update", "update", (ids) => ({ method: "PUT", headers: json, paths: pathsOf(ids), body }));
   await show("batch", "batch of 25 creates", () => ({ method: "POST", headers: json, body: batch }), "batch");
+  await show("update", "update", (ids) => ({ method: "PUT", headers: json, paths: pathsOf(ids), body }));
 }
 
 function filled(url: string): Promise<ServerProcess<Kittens>> {

@@ -1,9 +1,13 @@
 /** Pages while others write: what nobody touches is in them once, whatever else happens, in every order and by each way to ask. */
 import assert from "node:assert/strict";
 import fc from "fast-check";
+import { isSlow, testStorages } from "../../../scripts/test-stores.ts";
 import { type Answer, type Ask, kintoTest } from "./support/running.ts";
 
 const as = "alice";
+
+/** A third of them where the server for tests is slow. */
+const runs = (usual: number): number => (testStorages.some(isSlow) ? Math.ceil(usual / 3) : usual);
 
 interface Item {
   readonly id: string;
@@ -106,7 +110,7 @@ for (const method of ["GET", "QUERY"] as const)
         assert.equal(new Set(versions).size, versions.length, "the same version never comes twice");
         await assertCaughtUp(ask, records, items, etag);
       }),
-      { numRuns: 25 },
+      { numRuns: runs(25) },
     );
   });
 
@@ -140,7 +144,7 @@ kintoTest("pages of what is shared neither skip nor repeat while others write", 
       const hidden = untouched.filter((id) => !shared.includes(id));
       assert.ok(items.every(({ id }) => !hidden.includes(id)));
     }),
-    { numRuns: 15 },
+    { numRuns: runs(15) },
   );
 });
 
@@ -166,7 +170,7 @@ kintoTest("pages of a plural DELETE delete everything once while others write", 
         untouched,
       );
     }),
-    { numRuns: 15 },
+    { numRuns: runs(15) },
   );
 });
 
