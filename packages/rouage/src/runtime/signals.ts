@@ -51,8 +51,14 @@ export interface SignalOptions extends Pick<MainOptions, "told"> {
 /** What tells a process to end, and what breaks it. */
 export function untilSignal({ log, end, force, told }: SignalOptions): void {
   let ending = false;
+  /** A signal to a whole process group (Ctrl-C, a service manager) reaches a worker beside the word of its supervisor, which may be first. */
+  let expected = false;
 
   const onSignal = (signal: NodeJS.Signals): void => {
+    if (ending && expected) {
+      expected = false;
+      return;
+    }
     if (ending) {
       log().warn({ signal }, "told to end again, ends at once");
       force?.();
@@ -70,6 +76,7 @@ export function untilSignal({ log, end, force, told }: SignalOptions): void {
     // The same as what the signal of a whole process group has said already.
     if (ending) return;
     ending = true;
+    expected = true;
     log().info({ reason }, "stopping");
     end(exitCodes.stopped);
   });

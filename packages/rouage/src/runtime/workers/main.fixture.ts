@@ -23,8 +23,9 @@ const several = service({
     route("GET", "/who", { access, handler: () => ({ number: process.env.ROUAGE_WORKER ?? "", pid: process.pid }) }),
     route("GET", "/slow", {
       access,
-      handler: async () => {
+      handler: async ({ query: { until } }) => {
         await new Promise((resolve) => setTimeout(resolve, 20));
+        while (until !== undefined && !existsSync(until)) await new Promise(setImmediate);
         return { done: true };
       },
     }),

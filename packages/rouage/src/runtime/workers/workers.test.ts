@@ -197,6 +197,23 @@ describe("several workers", () => {
     assert.equal(await program.ended, exitCodes.stopped);
   });
 
+  test("a signal that all processes of the group get ends them in order, whoever hears of it first", async (t) => {
+    const program = await started(t);
+    const pids = [...(await workersOf(program)).values()];
+    const folder = mkdtempSync(join(tmpdir(), "workers-"));
+    t.after(() => rmSync(folder, { recursive: true, force: true }));
+    const until = join(folder, "free");
+    const running = [1, 2].map(() => ask(`${program.origin}/v1/slow?until=${until}`));
+    const metric = 'service_requests_running{worker="1",service="several"} 1';
+    while (!(await ask(`${program.origin}/metrics`)).body.includes(metric)) await new Promise(setImmediate);
+    program.child.kill("SIGTERM");
+    for (const number of [1, 2]) await program.line(({ msg, worker }) => msg === "stopping" && worker === number);
+    for (const pid of pids) process.kill(pid, "SIGTERM");
+    writeFileSync(until, "");
+    for (const answer of running) assert.equal((await answer).status, 200);
+    assert.equal(await program.ended, exitCodes.stopped);
+  });
+
   test("who was connected and not taken by a worker yet is another's when it is killed", async (t) => {
     const program = await started(t);
     const pid = (await workersOf(program)).get("2") ?? 0;
