@@ -18,7 +18,7 @@ test("kinto doctor names bad settings, secrets that can be guessed, and files th
     const text = ["[app:main]", "use = egg:kinto", "kinto.http_port = 0", ...lines].join("\n");
     writeFileSync(ini, text);
     chmodSync(ini, mode);
-    const env = { PATH: process.env.PATH };
+    const env = { PATH: process.env.PATH, NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE };
     const done = await run(process.execPath, [main, "doctor", ini, "--json", "--port", "0"], { cwd: folder, env }).then(
       ({ stdout }) => ({ code: 0, stdout }),
       ({ code, stdout }) => ({ code, stdout }),

@@ -8,6 +8,9 @@ import { durableStorage, type TestStore, testStore } from "../../../../scripts/t
 export const program = resolve(import.meta.dirname, "../../bin/kinto.mjs");
 export const toolkitCli = resolve(import.meta.dirname, "../../../../packages/rouage/src/cli/main.ts");
 
+/** What every program is given of this process's environment. */
+const own = { PATH: process.env.PATH, NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE };
+
 export interface Started {
   readonly child: ChildProcess;
   /** With the version. */
@@ -32,7 +35,7 @@ export async function startProcess(
   const start = performance.now();
   const child = spawn(process.execPath, [command, ...args], {
     cwd: folder,
-    env: { PATH: process.env.PATH, ...environment },
+    env: { ...own, ...environment },
     stdio: ["ignore", "pipe", "pipe"],
   });
   const lines: Readonly<Record<string, unknown>>[] = [];
@@ -77,7 +80,7 @@ export async function runProcess(
 ): Promise<{ readonly code: number | null; readonly output: string; readonly errors: string }> {
   const child = spawn(process.execPath, [command, ...args], {
     cwd: folder,
-    env: { PATH: process.env.PATH, ...environment },
+    env: { ...own, ...environment },
     stdio: ["ignore", "pipe", "pipe"],
   });
   let output = "";

@@ -17,6 +17,8 @@ const main = join(import.meta.dirname, "../../src/main.ts");
 export interface Application extends AsyncDisposable {
   /** Where it listens now; another one after a restart. */
   readonly origin: string;
+  /** Several processes serve it, which requests are to be spread over. */
+  readonly isSpread: boolean;
   /** Holds the mails and all that is in no database; nothing of the application is elsewhere. */
   readonly folder: string;
   /** Everything that was written to its standard output and error, by every start. */
@@ -90,6 +92,7 @@ export async function startApplication(
     get origin() {
       return origin;
     },
+    isSpread: Number(environment.URGENCE_WORKERS ?? 1) > 1,
     folder,
     output: () => outputs.map((read) => read()).join(""),
     async command(...args) {
@@ -170,6 +173,7 @@ function settingsOf(folder: string, environment: Environment): Environment {
   return {
     PATH: process.env.PATH,
     HOME: process.env.HOME,
+    NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE,
     NODE_ENV: "test",
     PORT: "0",
     URGENCE_DATA_FOLDER: join(folder, "store"),

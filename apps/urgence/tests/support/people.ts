@@ -33,7 +33,7 @@ export interface Responder extends Person {
 }
 
 export async function send(
-  { origin }: Pick<Application, "origin">,
+  { origin, isSpread = false }: Pick<Application, "origin"> & Partial<Pick<Application, "isSpread">>,
   method: string,
   path: string,
   { body, token, headers, signal }: Ask = {},
@@ -43,6 +43,8 @@ export async function send(
     redirect: "manual",
     headers: {
       accept: "application/json",
+      // The next one is on another connection, and so another worker's.
+      ...(isSpread ? { connection: "close" } : {}),
       ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
       ...(body === undefined ? {} : { "content-type": "application/json" }),
       ...headers,

@@ -63,7 +63,7 @@ function rouage(
   flags: readonly string[] = [],
 ): Promise<Ended> {
   writeFileSync(join(path, "people.ts"), declaration);
-  const env = { PATH: process.env.PATH, ...environment };
+  const env = { PATH: process.env.PATH, NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE, ...environment };
   return run(process.execPath, [...flags, main, "doctor", ...args], { cwd: path, env }).then(
     ({ stdout, stderr }) => ({ code: 0, stdout, stderr }),
     ({ code, stdout, stderr }) => ({ code, stdout, stderr }),
