@@ -18,7 +18,8 @@ kinto.includes = kinto.plugins.history
 STORE
 kinto.userid_hmac_secret = aea10d8733
 kinto.account_create_principals = system.Everyone
-multiauth.policies = account basicauth
+multiauth.policies = account
+multiauth.policy.account.use = kinto.plugins.accounts.authentication.AccountsAuthenticationPolicy
 `;
 const records = "/buckets/b/collections/c/records";
 
@@ -60,7 +61,9 @@ async function ask({ remote }: Started, method: string, path: string, body?: unk
 }
 
 async function prepared(kinto: Started): Promise<void> {
-  assert.equal((await ask(kinto, "PUT", "/accounts/alice", { data: { password: "wonder" } })).status, 201);
+  const account = { data: { password: "wonder" } };
+  const signedUp = await ask(kinto, "PUT", "/accounts/alice", account, { authorization: "" });
+  assert.equal(signedUp.status, 201, JSON.stringify(signedUp.body));
   assert.equal((await ask(kinto, "PUT", "/buckets/b", {})).status, 201);
   assert.equal((await ask(kinto, "PUT", "/buckets/b/collections/c", {})).status, 201);
 }
