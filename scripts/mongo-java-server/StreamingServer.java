@@ -2,6 +2,7 @@ import de.bwaldvogel.mongo.MongoServer;
 import de.bwaldvogel.mongo.MongoVersion;
 import de.bwaldvogel.mongo.backend.memory.MemoryBackend;
 import de.bwaldvogel.mongo.bson.Document;
+import de.bwaldvogel.mongo.wire.message.MongoMessage;
 import java.util.List;
 
 /**
@@ -35,10 +36,17 @@ public final class StreamingServer {
         }
     }
 
-    /** Who asks a change stream for more waits for it, as with MongoDB; the library answers at once that there is nothing. */
     private static final class PatientBackend extends MemoryBackend {
+        /** One after the other, and what is answered is a copy: the library sends documents that others may be changing, and then drops the connection. */
         @Override
-        protected Document handleGetMore(String database, String command, Document query) {
+        public synchronized Document handleMessage(MongoMessage message) {
+            Document answer = super.handleMessage(message);
+            return answer == null ? null : answer.cloneDeeply();
+        }
+
+        /** Who asks a change stream for more waits for it, as with MongoDB; the library answers at once that there is nothing. */
+        @Override
+        protected synchronized Document handleGetMore(String database, String command, Document query) {
             long patience = query.get("maxTimeMS") instanceof Number most ? most.longValue() : 0;
             long end = System.nanoTime() + patience * 1_000_000;
             for (;;) {
@@ -48,7 +56,8 @@ public final class StreamingServer {
                     return answer;
                 }
                 try {
-                    Thread.sleep(2);
+                    // Others are answered meanwhile.
+                    wait(2);
                 } catch (InterruptedException ended) {
                     return answer;
                 }

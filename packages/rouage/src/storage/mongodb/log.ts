@@ -1,6 +1,5 @@
 /** Reads the log out of the journal, in bounded batches; never holds a cursor between two of them. */
-import { ServiceError } from "../../errors.ts";
-import type { Notifier } from "../notifier.ts";
+import { type ReadOnOptions, readOn } from "../read-on.ts";
 import type { LogEntry, LogQuery } from "../storage.ts";
 import { withParts } from "./apply.ts";
 import { type Inside, rowsOf } from "./inside.ts";
@@ -8,15 +7,11 @@ import { blank, isWithin, type JournalDocument, nameOfRows, positionsOfStep, slo
 import type { Ledger } from "./ledger.ts";
 import type { Collections } from "./names.ts";
 
-export interface LogReaderOptions {
+export interface LogReaderOptions extends ReadOnOptions {
   readonly collections: Collections;
   readonly ledger: Ledger;
   /** Translates errors of the backend. */
   readonly read: <T>(work: () => Promise<T>) => Promise<T>;
-  readonly news: Notifier;
-  readonly closed: () => boolean;
-  /** How long a follower waits before it looks for itself. */
-  readonly pollMs: () => number;
 }
 
 /** Steps, entries and characters of bodies that a reader holds at once, about. */
@@ -25,71 +20,33 @@ const mostEntries = 500;
 const mostCharacters = 1_000_000;
 /** So few steps are looked up one by one. */
 const fewSteps = 8;
-/** Between two tries of a follower while the database cannot be reached. */
-const outageMs = 250;
 
 export async function* readLog(
   query: LogQuery,
-  { collections, ledger, read, news, closed, pollMs }: LogReaderOptions,
+  { collections, ledger, read, ...options }: LogReaderOptions,
   inside?: Inside,
 ): AsyncIterable<LogEntry> {
-  const { after = 0, follow = false, reverse = false, signal } = query;
-  if (follow && reverse) throw new TypeError("a log cannot be followed in reverse");
-  const ended = () => closed() || signal?.aborted === true;
-  const leaving = new AbortController();
-  const until = signal === undefined ? leaving.signal : AbortSignal.any([signal, leaving.signal]);
+  const { after = 0, reverse = false } = query;
   const isAsked = (entry: LogEntry) => entry.position > after && isWanted(query, entry);
   const own = inside === undefined ? [] : ownEntries(inside).filter(isAsked);
-
-  /** A follower outlives an outage: it goes on from where it was when the database is there again. */
-  async function steadily<T>(work: () => Promise<T>): Promise<T> {
-    for (;;) {
-      try {
-        return await read(work);
-      } catch (error) {
-        if (!follow || ended() || !ServiceError.is(error) || error.code !== "unavailable") throw error;
-      }
-      await news.wait(until, outageMs);
-    }
-  }
-
-  /** Begins before the journal is looked at: what is committed meanwhile ends it. */
-  let waiting: Promise<void> | undefined;
   // Steps up to `low` and from `high` on are done.
   let low = Math.max(Math.ceil(after / positionsOfStep) - 2, 0);
   let high = Number.MAX_SAFE_INTEGER;
-  try {
-    if (reverse) yield* [...own].reverse();
-    while (!ended()) {
-      if (follow) {
-        waiting ??= news.wait(until, pollMs()).finally(() => {
-          waiting = undefined;
-        });
-      }
-      if (inside === undefined) await steadily(() => ledger.catchUp());
-      const top = Math.min(high - 1, inside === undefined ? ledger.applied : inside.n - 1);
-      if (top > low) {
-        const bottom = low;
-        const batch = await steadily(() => readBatch(collections, query, bottom, top));
-        for (const entry of batch.entries) {
-          if (!isAsked(entry)) continue;
-          if (ended()) return;
-          yield inside === undefined ? entry : seenInside(inside, entry);
-        }
-        if (reverse) high = batch.end;
-        else low = batch.end;
-      } else {
-        if (!follow) break;
-        await waiting;
-      }
-    }
-    if (!reverse) yield* own;
-  } catch (error) {
-    // A reader that is told to end, or whose storage closes, ends without an error.
-    if (!ended()) throw error;
-  } finally {
-    leaving.abort();
+
+  async function next(): Promise<readonly LogEntry[] | undefined> {
+    if (inside === undefined) await read(() => ledger.catchUp());
+    const top = Math.min(high - 1, inside === undefined ? ledger.applied : inside.n - 1);
+    if (top <= low) return undefined;
+    const { entries, end } = await read(() => readBatch(collections, query, low, top));
+    if (reverse) high = end;
+    else low = end;
+    const asked = entries.filter(isAsked);
+    return inside === undefined ? asked : asked.map((entry) => seenInside(inside, entry));
   }
+
+  if (reverse) yield* [...own].reverse();
+  yield* readOn(query, options, next);
+  if (!reverse && !options.closed() && query.signal?.aborted !== true) yield* own;
 }
 
 interface Batch {

@@ -52,7 +52,7 @@ export async function startStreamingServer(): Promise<StreamingServer> {
       [
         "-XX:TieredStopAtLevel=1",
         "-XX:+UseSerialGC",
-        "-Xmx512m",
+        "-Xmx1g",
         // Each connection has a thread of its own: who waits for a stream keeps it.
         "-Dio.netty.eventLoopThreads=500",
         "-cp",

@@ -5,6 +5,7 @@
 import { type Draft, draftOf } from "../draft.ts";
 import { answerable, makeSteps, type Outcome, type Wanted } from "../draft-steps.ts";
 import type { Change, ChangeResult, CommitContext, ListKey, ObjectKey, StoredEntry } from "../storage.ts";
+import { answerMembers, writeQueue } from "../write-queue.ts";
 import { contentOf, isEmpty } from "./content.ts";
 import { isBackendError, isInVain, TurnBusy, translated, unavailable } from "./failures.ts";
 import { type Content, positionsOfStep } from "./journal.ts";
@@ -33,110 +34,37 @@ export interface Writer {
   close(): Promise<void>;
 }
 
-interface Member {
-  readonly wanted: Wanted;
-  readonly size: number;
-  readonly resolve: (value: never) => void;
-  readonly reject: (error: unknown) => void;
-}
-
-interface Alone {
-  readonly run: () => Promise<void>;
-  readonly shared: boolean;
-  readonly reject: (error: unknown) => void;
-}
-
-/** A group ends at either, so that nobody waits for long for others' bytes. */
-const largestGroup = 512;
-const largestGroupSize = 4_000_000;
 export function writerOf(store: Store, committed: (writes: number) => void): Writer {
-  const queue: (Member | Alone)[] = [];
-  let running: Promise<void> | undefined;
-  let closed = false;
-
-  function start(): void {
-    running ??= (async () => {
-      // Whoever writes in the same turn of the event loop belongs to the same group.
-      await new Promise(setImmediate);
-      for (let first = queue.shift(); first !== undefined; first = queue.shift()) {
-        if ("run" in first) await Promise.all(withOthers(first).map(({ run }) => run()));
-        else await runGroup(groupFrom(first));
-      }
-      running = undefined;
-    })();
-  }
-
-  /** All readers that wait share the moment, wherever they stand: writers would wait for each of them otherwise. */
-  function withOthers(first: Alone): readonly Alone[] {
-    if (!first.shared) return [first];
-    const readers = queue.filter((each): each is Alone => "run" in each && each.shared);
-    queue.splice(0, queue.length, ...queue.filter((each) => !("run" in each && each.shared)));
-    return [first, ...readers];
-  }
-
-  function groupFrom(first: Member): readonly Member[] {
-    const members = [first];
-    for (let { size } = first; members.length < largestGroup && size < largestGroupSize; ) {
-      const member = queue[0];
-      if (member === undefined || "run" in member) break;
-      queue.shift();
-      members.push(member);
-      size += member.size;
-    }
-    return members;
-  }
-
-  async function runGroup(members: readonly Member[]): Promise<void> {
+  const queue = writeQueue(async (members) => {
     try {
       const wanted = members.map((member) => member.wanted);
       const outcomes = await makeStep(store, async (draft) => makeSteps(draft, wanted, store), wanted);
-      for (const [index, outcome] of outcomes.entries()) {
-        const member = members[index];
-        if (outcome.status === "rejected") member?.reject(translated(outcome.reason));
-        else member?.resolve(outcome.value as never);
-      }
+      answerMembers(members, outcomes, translated);
       committed(members.length);
     } catch (error) {
       for (const { reject } of members) reject(translated(error));
       giveUp(error);
     }
-  }
+  });
 
   /** Those who wait behind somebody who has waited in vain would wait for as long again. */
   function giveUp(error: unknown): void {
-    if (isInVain(error)) for (const { reject } of queue.splice(0)) reject(translated(error));
-  }
-
-  function add<T>(wanted: Wanted, size: number): Promise<T> {
-    if (closed) return Promise.reject(unavailable(new Error("the storage is closed")));
-    return new Promise<T>((resolve, reject) => {
-      queue.push({ wanted, size, resolve: resolve as Member["resolve"], reject });
-      start();
-    });
+    if (isInVain(error)) queue.rejectWaiting(translated(error));
   }
 
   return {
-    commit(changes, context) {
-      const size = changes.reduce((sum, change) => sum + (change.kind === "put" ? change.body.length : 100), 0);
-      return add({ kind: "commit", changes, context }, size);
-    },
-    touch: (touch) => add({ kind: "touch", changes: [], touch }, 100),
-    alone(work, shared = false) {
-      if (closed) return Promise.reject(unavailable(new Error("the storage is closed")));
-      return new Promise((resolve, reject) => {
-        const run = () =>
+    commit: queue.commit,
+    touch: queue.touch,
+    alone: (work, shared) =>
+      queue.alone(
+        (resolve, reject) =>
           work().then(resolve, (error: unknown) => {
             reject(isBackendError(error) ? translated(error) : error);
             giveUp(error);
-          });
-        queue.push({ run, reject, shared });
-        start();
-      });
-    },
-    async close() {
-      closed = true;
-      await running;
-    },
+          }),
+        shared,
+      ),
+    close: queue.close,
   };
 }
 

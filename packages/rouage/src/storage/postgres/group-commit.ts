@@ -4,19 +4,11 @@
  * and leaves nothing to deadlock with; it is the same in all processes.
  */
 import { together } from "../draft-questions.ts";
-import type { Wanted } from "../draft-steps.ts";
 import type { Change, ChangeResult, CommitContext, ListKey } from "../storage.ts";
+import { answerMembers, type Member, writeQueue } from "../write-queue.ts";
 import type { Connection } from "./connection.ts";
 import type { Line } from "./connections.ts";
-import {
-  isBackendError,
-  isLate,
-  isOfTheData,
-  isTransient,
-  isWorthAnotherTry,
-  translated,
-  unavailable,
-} from "./failures.ts";
+import { isBackendError, isLate, isOfTheData, isTransient, isWorthAnotherTry, translated } from "./failures.ts";
 import { prepareSteps, type Store } from "./steps.ts";
 
 export interface GroupCommit {
@@ -37,54 +29,11 @@ export interface GroupCommitOptions {
   readonly committed: (writes: number) => void;
 }
 
-interface Member {
-  readonly wanted: Wanted;
-  readonly size: number;
-  readonly resolve: (value: never) => void;
-  readonly reject: (error: unknown) => void;
-}
-
-interface Alone {
-  readonly run: (connection: Connection) => Promise<() => void>;
-  readonly reject: (error: unknown) => void;
-}
-
-/** A group ends at either, so that nobody waits for long for others' bytes. */
-const largestGroup = 512;
-const largestGroupSize = 4_000_000;
 /** Times that a group is tried of which certainly nothing was kept. */
 const tries = 3;
 
 export function groupCommit({ line, store, begin, committed }: GroupCommitOptions): GroupCommit {
-  const queue: (Member | Alone)[] = [];
-  let running: Promise<void> | undefined;
-  let closed = false;
-
-  function start(): void {
-    running ??= (async () => {
-      // Whoever writes in the same turn of the event loop belongs to the same group.
-      await new Promise(setImmediate);
-      while (queue.length > 0) await next();
-      running = undefined;
-    })();
-  }
-
-  async function next(): Promise<void> {
-    const first = queue[0];
-    if (first !== undefined && "run" in first) {
-      queue.shift();
-      return runAlone(first);
-    }
-    const members: Member[] = [];
-    for (let size = 0; members.length < largestGroup && size < largestGroupSize; ) {
-      const member = queue[0];
-      if (member === undefined || "run" in member) break;
-      queue.shift();
-      members.push(member);
-      size += member.size;
-    }
-    return runGroup(members);
-  }
+  const queue = writeQueue(runGroup);
 
   async function runGroup(members: readonly Member[]): Promise<void> {
     for (let tried = 1; ; tried++) {
@@ -103,11 +52,7 @@ export function groupCommit({ line, store, begin, committed }: GroupCommitOption
         const { outcomes, statements } = await preparing;
         sent = true;
         await save(connection, statements);
-        for (const [index, outcome] of outcomes.entries()) {
-          const member = members[index];
-          if (outcome.status === "rejected") member?.reject(translated(outcome.reason));
-          else member?.resolve(outcome.value as never);
-        }
+        answerMembers(members, outcomes, translated);
         committed(members.length);
         return;
       } catch (error) {
@@ -115,7 +60,7 @@ export function groupCommit({ line, store, begin, committed }: GroupCommitOption
         // Of a COMMIT that was sent and not answered nobody knows what became: its callers are told so, and their expectations say
         // what is so when they try again. Everything else was certainly taken back.
         const kept = sent && !(error instanceof TakenBack);
-        if (kept || !isBackendError(causeOf(error)) || closed) return rejectAll(members, error);
+        if (kept || !isBackendError(causeOf(error)) || queue.closed) return rejectAll(members, error);
         const cause = causeOf(error);
         const again = isTransient(cause) || (isWorthAnotherTry(cause) && connection !== undefined);
         if (again && tried < tries) continue;
@@ -135,18 +80,21 @@ export function groupCommit({ line, store, begin, committed }: GroupCommitOption
   /** Whoever has waited meanwhile is sent away with them. */
   function rejectWaiting(error: unknown): void {
     const cause = causeOf(error);
-    if (!isLate(cause)) return;
-    for (const { reject } of queue.splice(0)) reject(translated(cause));
+    if (isLate(cause)) queue.rejectWaiting(translated(cause));
   }
 
-  async function runAlone({ run, reject }: Alone): Promise<void> {
+  async function runAlone<T>(
+    work: (connection: Connection) => Promise<T>,
+    resolve: (value: T) => void,
+    reject: (error: unknown) => void,
+  ): Promise<void> {
     let connection: Connection | undefined;
     try {
       connection = await line.get();
       await connection.run(begin);
-      const answer = await run(connection);
+      const value = await work(connection);
       await save(connection, []);
-      answer();
+      resolve(value);
       committed(1);
     } catch (error) {
       if (connection?.lost === false) await connection.run("ROLLBACK").catch(() => {});
@@ -155,35 +103,11 @@ export function groupCommit({ line, store, begin, committed }: GroupCommitOption
     }
   }
 
-  function add<T>(wanted: Wanted, size: number): Promise<T> {
-    if (closed) return Promise.reject(unavailable(new Error("the storage is closed")));
-    return new Promise<T>((resolve, reject) => {
-      queue.push({ wanted, size, resolve: resolve as Member["resolve"], reject });
-      start();
-    });
-  }
-
   return {
-    commit(changes, context) {
-      const size = changes.reduce((sum, change) => sum + (change.kind === "put" ? change.body.length : 100), 0);
-      return add({ kind: "commit", changes, context }, size);
-    },
-    touch: (touch) => add({ kind: "touch", changes: [], touch }, 100),
-    alone(work) {
-      if (closed) return Promise.reject(unavailable(new Error("the storage is closed")));
-      return new Promise((resolve, reject) => {
-        const run = async (connection: Connection) => {
-          const value = await work(connection);
-          return () => resolve(value);
-        };
-        queue.push({ run, reject });
-        start();
-      });
-    },
-    async close() {
-      closed = true;
-      await running;
-    },
+    commit: queue.commit,
+    touch: queue.touch,
+    alone: (work) => queue.alone((resolve, reject) => runAlone(work, resolve, reject)),
+    close: queue.close,
   };
 }
 

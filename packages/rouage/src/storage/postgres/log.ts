@@ -1,7 +1,6 @@
 /** Reads the log in bounded batches; never holds a transaction between two of them. */
-import { ServiceError } from "../../errors.ts";
 import { logColumns, logEntry } from "../log-rows.ts";
-import type { Notifier } from "../notifier.ts";
+import { type ReadOnOptions, readOn } from "../read-on.ts";
 import { bindable } from "../sort-key.ts";
 import type { LogEntry, LogQuery } from "../storage.ts";
 import type { Connection } from "./connection.ts";
@@ -10,84 +9,43 @@ import { newest } from "./point-reads.ts";
 
 type Run = Pick<Connection, "run">;
 
-export interface LogReaderOptions {
+export interface LogReaderOptions extends ReadOnOptions {
   readonly read: <T>(work: (connection: Run) => Promise<T>) => Promise<T>;
-  readonly news: Notifier;
-  readonly closed: () => boolean;
-  /** How long a follower waits for news before it looks for itself. */
-  readonly pollMs: () => number;
 }
 
 /** Rows looked at in one go where no index leads to those asked for. */
 const window = 5_000;
 const largestBatch = 256;
-/** Between two tries of a follower while the database cannot be reached. */
-const outageMs = 250;
 /** Bytes of bodies that a reader should hold at once. */
 const longestBatch = 1_000_000;
-export async function* readLog(
-  query: LogQuery,
-  { read, news, closed, pollMs }: LogReaderOptions,
-): AsyncIterable<LogEntry> {
-  const { after = 0, follow = false, reverse = false, signal } = query;
-  if (follow && reverse) throw new TypeError("a log cannot be followed in reverse");
-  const ended = () => closed() || signal?.aborted === true;
-  const leaving = new AbortController();
-  const until = signal === undefined ? leaving.signal : AbortSignal.any([signal, leaving.signal]);
-  /** A follower outlives an outage: it goes on from where it was when the database is there again. */
-  async function steadily<T>(work: (connection: Run) => Promise<T>): Promise<T> {
-    for (;;) {
-      try {
-        return await read(work);
-      } catch (error) {
-        if (!follow || ended() || !ServiceError.is(error) || error.code !== "unavailable") throw error;
-      }
-      await news.wait(until, outageMs);
-    }
-  }
-  /** Begins before the log is looked at: what is committed meanwhile ends it. */
-  let waiting: Promise<void> | undefined;
+
+export function readLog(query: LogQuery, { read, ...options }: LogReaderOptions): AsyncIterable<LogEntry> {
+  const { after = 0, reverse = false } = query;
   const isIndexed = query.resources !== undefined && query.parent !== undefined;
   // Everything up to `low` and from `high` on is done.
   let low = Math.max(Math.trunc(after), 0);
   let high = Number.MAX_SAFE_INTEGER;
-  try {
-    while (!ended()) {
-      if (follow) {
-        waiting ??= news.wait(until, pollMs()).finally(() => {
-          waiting = undefined;
-        });
-      }
-      const last = await steadily(newest);
-      if (reverse) high = Math.min(high, last + 1);
-      const top = reverse ? high - 1 : isIndexed ? last : Math.min(last, low + window);
-      const bottom = reverse && !isIndexed ? Math.max(low, top - window) : low;
-      if (top > bottom) {
-        const { entries, cut } = await steadily((connection) => readBatch(connection, query, bottom, top));
-        for (const entry of entries) {
-          if (ended()) return;
-          yield entry;
-        }
-        const final = entries[entries.length - 1]?.position;
-        if (reverse) high = cut && final !== undefined ? final : bottom + 1;
-        else low = cut && final !== undefined ? final : top;
-        // Behind a store that was put back lies a gap that would take two hundred thousand windows.
-        if (final === undefined && !isIndexed) {
-          const next = await steadily((connection) => nearest(connection, reverse, reverse ? high : low));
-          if (reverse) high = Math.min(high, next + 1);
-          else low = Math.max(low, next - 1);
-        }
-      } else {
-        if (!follow) return;
-        await waiting;
-      }
+
+  async function next(): Promise<readonly LogEntry[] | undefined> {
+    const last = await read(newest);
+    if (reverse) high = Math.min(high, last + 1);
+    const top = reverse ? high - 1 : isIndexed ? last : Math.min(last, low + window);
+    const bottom = reverse && !isIndexed ? Math.max(low, top - window) : low;
+    if (top <= bottom) return undefined;
+    const { entries, cut } = await read((connection) => readBatch(connection, query, bottom, top));
+    const final = entries[entries.length - 1]?.position;
+    if (reverse) high = cut && final !== undefined ? final : bottom + 1;
+    else low = cut && final !== undefined ? final : top;
+    // Behind a store that was put back lies a gap that would take two hundred thousand windows.
+    if (final === undefined && !isIndexed) {
+      const there = await read((connection) => nearest(connection, reverse, reverse ? high : low));
+      if (reverse) high = Math.min(high, there + 1);
+      else low = Math.max(low, there - 1);
     }
-  } catch (error) {
-    // A reader that is told to end, or whose storage closes, ends without an error.
-    if (!ended()) throw error;
-  } finally {
-    leaving.abort();
+    return entries;
   }
+
+  return readOn(query, options, next);
 }
 
 /** Position of the next entry behind one, or of the last before it; 0 when there is none. */
