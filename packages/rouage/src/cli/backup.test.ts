@@ -9,21 +9,11 @@ import { promisify } from "node:util";
 import { systemClock } from "../clock.ts";
 import { checkFiles, readManifest } from "../storage/backup/manifest.ts";
 import { openStorage } from "../storage/open.ts";
+import { main, peopleService } from "./people.fixture.ts";
 
 const run = promisify(execFile);
-const main = join(import.meta.dirname, "main.ts");
-const source = (file: string) => JSON.stringify(join(import.meta.dirname, "..", file));
-const typebox = JSON.stringify(import.meta.resolve("typebox"));
 
-const declaration = `
-import { Type } from ${typebox};
-import { everyone, resource, service } from ${source("index.ts")};
-const people = resource("people", {
-  schema: Type.Object({ name: Type.String() }),
-  access: { create: [everyone], read: [everyone], write: [everyone] },
-});
-export default service({ name: "people", version: "1.0.0", resources: [people] });
-`;
+const declaration = peopleService();
 
 function place(t: TestContext) {
   const path = mkdtempSync(join(tmpdir(), "backup-"));

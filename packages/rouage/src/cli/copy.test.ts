@@ -8,22 +8,11 @@ import { type TestContext, test } from "node:test";
 import { promisify } from "node:util";
 import { systemClock } from "../clock.ts";
 import { openStorage } from "../storage/open.ts";
+import { main, peopleService } from "./people.fixture.ts";
 
 const run = promisify(execFile);
-const main = join(import.meta.dirname, "main.ts");
-const source = (file: string) => JSON.stringify(join(import.meta.dirname, "..", file));
-const typebox = JSON.stringify(import.meta.resolve("typebox"));
 
-const declaration = `
-import { Type } from ${typebox};
-import { everyone, resource, service } from ${source("index.ts")};
-const people = resource("people", {
-  schema: Type.Object({ name: Type.String() }),
-  access: { create: [everyone], read: [everyone], write: [everyone] },
-  indexes: ["name"],
-});
-export default service({ name: "people", version: "1.0.0", resources: [people] });
-`;
+const declaration = peopleService(`indexes: ["name"],`);
 
 const definition = { resource: "people", indexes: [["name"]], unique: [] };
 const put = (id: string) => ({

@@ -11,22 +11,11 @@ import { openStorage } from "../storage/open.ts";
 import * as postgres from "../storage/postgres/migrations.ts";
 import { startTestStores, type TestStores, withoutPostgres } from "../storage/postgres/test-stores.ts";
 import * as sqlite from "../storage/sqlite/migrations.ts";
+import { main, peopleService } from "./people.fixture.ts";
 
 const run = promisify(execFile);
-const main = join(import.meta.dirname, "main.ts");
-const source = (file: string) => JSON.stringify(join(import.meta.dirname, "..", file));
-const typebox = JSON.stringify(import.meta.resolve("typebox"));
 
-const declaration = (indexes: readonly string[]) => `
-import { Type } from ${typebox};
-import { everyone, resource, service } from ${source("index.ts")};
-const people = resource("people", {
-  schema: Type.Object({ name: Type.String() }),
-  access: { create: [everyone], read: [everyone], write: [everyone] },
-  indexes: ${JSON.stringify(indexes)},
-});
-export default service({ name: "people", version: "1.0.0", resources: [people] });
-`;
+const declaration = (indexes: readonly string[]) => peopleService(`indexes: ${JSON.stringify(indexes)},`);
 
 function place(t: TestContext, url = "sqlite:people.db") {
   const path = mkdtempSync(join(tmpdir(), "migrate-"));

@@ -9,21 +9,11 @@ import { promisify } from "node:util";
 import { manualClock, systemClock } from "../clock.ts";
 import { startTestStores, type TestStores, withoutMongo } from "../storage/mongodb/test-stores.ts";
 import { openStorage } from "../storage/open.ts";
+import { main, peopleService } from "./people.fixture.ts";
 
 const run = promisify(execFile);
-const main = join(import.meta.dirname, "main.ts");
-const source = (file: string) => JSON.stringify(join(import.meta.dirname, "..", file));
 
-const declaration = `
-import { Type } from ${JSON.stringify(import.meta.resolve("typebox"))};
-import { everyone, resource, service } from ${source("index.ts")};
-const people = resource("people", {
-  schema: Type.Object({ name: Type.String() }),
-  access: { create: [everyone], read: [everyone], write: [everyone] },
-  indexes: ["name"],
-});
-export default service({ name: "people", version: "1.0.0", resources: [people] });
-`;
+const declaration = peopleService(`indexes: ["name"],`);
 
 const list = { resource: "people", parent: "" };
 const day = 86_400_000;

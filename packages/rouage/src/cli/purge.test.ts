@@ -7,23 +7,11 @@ import { test } from "node:test";
 import { promisify } from "node:util";
 import { manualClock } from "../clock.ts";
 import { openStorage } from "../storage/open.ts";
+import { main, peopleService } from "./people.fixture.ts";
 
 const run = promisify(execFile);
-const main = join(import.meta.dirname, "main.ts");
-const source = (file: string) => JSON.stringify(join(import.meta.dirname, "..", file));
-const typebox = JSON.stringify(import.meta.resolve("typebox"));
 
-const declaration = `
-import { Type } from ${typebox};
-import { everyone, resource, service } from ${source("index.ts")};
-const people = resource("people", {
-  schema: Type.Object({ name: Type.String() }),
-  access: { create: [everyone], read: [everyone], write: [everyone] },
-  indexes: ["name"],
-  retention: { tombstoneSeconds: 10 * 86400 },
-});
-export default service({ name: "people", version: "1.0.0", resources: [people] });
-`;
+const declaration = peopleService(`indexes: ["name"], retention: { tombstoneSeconds: 10 * 86400 },`);
 
 test("tombstones that are old enough are counted, then purged; indexes stay", async (t) => {
   const path = mkdtempSync(join(tmpdir(), "purge-"));

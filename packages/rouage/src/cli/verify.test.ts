@@ -5,20 +5,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { test } from "node:test";
+import { main, peopleService } from "./people.fixture.ts";
 
-const main = join(import.meta.dirname, "main.ts");
-const source = (file: string) => JSON.stringify(join(import.meta.dirname, "..", file));
-
-const declaration = `
-import { Type } from ${JSON.stringify(import.meta.resolve("typebox"))};
-import { everyone, resource, service } from ${source("index.ts")};
-const people = resource("people", {
-  schema: Type.Object({ name: Type.String() }),
-  access: { create: [everyone], read: [everyone], write: [everyone] },
-  unique: ["name"],
-});
-export default service({ name: "people", version: "1.0.0", resources: [people] });
-`;
+const declaration = peopleService(`unique: ["name"],`);
 
 interface Ended {
   readonly code: number | string | null | undefined;

@@ -15,23 +15,12 @@ import { openStorage } from "../../storage/open.ts";
 import { startTestStores, type TestStores, withoutPostgres } from "../../storage/postgres/test-stores.ts";
 import { examineFile } from "../../storage/sqlite/examine.ts";
 import type { Symptom } from "../../storage/symptom.ts";
+import { main, peopleService } from "../people.fixture.ts";
 import { examine, examineRuntime } from "./examine-service.ts";
 
 const run = promisify(execFile);
-const main = join(import.meta.dirname, "..", "main.ts");
-const source = (file: string) => JSON.stringify(join(import.meta.dirname, "../..", file));
-const typebox = JSON.stringify(import.meta.resolve("typebox"));
 
-const declaration = `
-import { Type } from ${typebox};
-import { everyone, resource, service } from ${source("index.ts")};
-const people = resource("people", {
-  schema: Type.Object({ name: Type.String() }),
-  access: { create: [everyone], read: [everyone], write: [everyone] },
-  indexes: ["name"],
-});
-export default service({ name: "people", version: "1.0.0", resources: [people] });
-`;
+const declaration = peopleService(`indexes: ["name"],`);
 
 function folder(t: TestContext): string {
   const path = mkdtempSync(join(tmpdir(), "doctor-"));
