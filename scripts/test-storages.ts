@@ -2,7 +2,8 @@
  * `npm run test:storages [-- STORAGE…]`: the whole suites of the applications, pages and stories included, on each storage that is a server. Where the
  * environment names none, one is started for all of them. `npm test` runs the same suites on the storages that need no server.
  */
-import { spawnSync } from "node:child_process";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { startTestServer as startMongo } from "../packages/rouage/src/storage/mongodb/test-server.ts";
 import { startTestServer } from "../packages/rouage/src/storage/postgres/test-server.ts";
 import { exceptions, type StorageKind, serverKinds, testServerSettings } from "./test-stores.ts";
@@ -47,10 +48,12 @@ for (const kind of kinds) {
   await using server = await start(kind);
   for (const suite of suites) {
     const begin = performance.now();
-    const { status } = spawnSync("npm", ["run", suite], {
+    // Not synchronously: what a server says has to be read meanwhile, or it stands still once the pipe is full.
+    const running = spawn("npm", ["run", suite], {
       stdio: "inherit",
       env: { ...process.env, ...server.environment, ROUAGE_TEST_STORAGE: kind },
     });
+    const [status] = await once(running, "exit");
     if (status !== 0) failed.push(`${suite} on ${kind}`);
     process.stdout.write(`\n${suite} on ${kind}: ${Math.round((performance.now() - begin) / 1000)} s\n\n`);
   }

@@ -135,7 +135,9 @@ test("a mail whose account is erased while it is being sent does not come back",
 test("withdrawing takes back what waits and waits for what is being sent", async () => {
   const gate = Promise.withResolvers<void>();
   const sent: string[] = [];
+  let begun = 0;
   await using context = await setup(async ({ to }) => {
+    begun++;
     await gate.promise;
     sent.push(to);
   });
@@ -143,7 +145,7 @@ test("withdrawing takes back what waits and waits for what is being sent", async
   const six = Array.from({ length: 6 }, () => box.change(mail));
   await storage.commit([...six, box.change({ ...mail, account: "b", to: "other@example.org" })]);
   const running = box.run(stop.signal);
-  await new Promise(setImmediate);
+  await until(() => begun > 0, "the first try");
   let withdrawn = false;
   const withdrawing = box.withdraw("a").then(() => {
     withdrawn = true;
