@@ -100,6 +100,16 @@ test("a reader that keeps an old state open delays the log's emptying, not the w
     assert.ok(walSize(path) < 2_000_000);
   }));
 
+test("while a read of the same connection is under way the log is moved all the same, and writes go on", () =>
+  withStore({ dueBytes: 1, lookEvery: 1, restMs: 1 }, async ({ write, path, database }) => {
+    await Promise.all([write(10_000), write(10_000)]);
+    const rows = database.connection.prepare("SELECT b FROM t").iterate();
+    rows.next();
+    for (let n = 0; n < 10; n++) await write(10_000);
+    await until(() => frames(path).moved > 0);
+    rows.return?.();
+  }));
+
 test("a checkpoint that fails is told to the logger, and writes go on", async () => {
   const warned: object[] = [];
   const log: Logger = { ...silentLogger, warn: (fields) => warned.push(fields) };
