@@ -69,8 +69,11 @@ async function signIn(page: Page, remote: string): Promise<void> {
   await page.getByLabel("Username").fill("bob");
   await page.getByLabel("Password").fill("correct horse");
   await shot(page, "sign-in");
+  // The last that a session is made of. When it arrives a form that is open is drawn anew, and empty.
+  const permissions = page.waitForResponse(/\/v1\/permissions\?/);
   await page.getByRole("button", { name: /Sign in/ }).click();
   await page.getByText("Connected as account:bob").waitFor();
+  await (await permissions).finished();
 }
 
 /** Notifications lie over the buttons of tables until they are closed. */
