@@ -72,6 +72,8 @@ export interface TransactionsOptions {
 interface Own extends InTransaction {
   /** Sends a statement whose answer nobody waits for. */
   readonly pass: (statement: Statement | string) => void;
+  /** Resolves when what has become of the last of those is known. */
+  passed(): Promise<void>;
   /** What the backend said when it failed: nothing of the transaction can be kept. */
   failure?: unknown;
   wrote?: boolean;
@@ -222,7 +224,8 @@ async function released(connection: Connection, own: Own): Promise<boolean> {
   try {
     await connection.run("RELEASE entire");
   } catch (error) {
-    // It is refused because of what has failed before.
+    // It is refused because of what has failed before, whose own answer may come in the same packet and be handled later.
+    await own.passed();
     own.failure ??= error;
   }
   return own.failure === undefined;
@@ -248,11 +251,15 @@ function ownOf(connection: Connection, store: Store): { readonly state: Own; end
       throw error;
     }
   }
-  const pass = (statement: Statement | string) => void attempt(statement).catch(() => {});
+  let last: Promise<unknown> = Promise.resolve();
+  const pass = (statement: Statement | string): void => {
+    last = attempt(statement).catch(() => {});
+  };
   const draft = workingDraft({ store, connection: { run: attempt }, pass });
   const state: Own = {
     draft,
     pass,
+    passed: async () => void (await last),
     quietly(statement) {
       draft.send();
       return send(statement);
