@@ -241,6 +241,12 @@ test("an old runtime, and a URL that is none", async () => {
   );
 });
 
+/** Where a package is not installed. */
+function withoutDriver(t: TestContext, name: string, url: string) {
+  const hooks = `import { registerHooks } from "node:module"; registerHooks({ resolve(name, context, next) { if (name === ${JSON.stringify(name)}) throw new Error("not installed"); return next(name, context); } });`;
+  return rouage(folder(t), [url], {}, ["--import", `data:text/javascript,${encodeURIComponent(hooks)}`]);
+}
+
 describe("PostgreSQL", { skip: withoutPostgres() }, () => {
   let stores: TestStores;
   const isOwn = process.env.ROUAGE_TEST_POSTGRES === undefined;
@@ -256,11 +262,7 @@ describe("PostgreSQL", { skip: withoutPostgres() }, () => {
     );
 
   test("a driver that is not installed", async (t) => {
-    const hooks = `import { registerHooks } from "node:module"; registerHooks({ resolve(name, context, next) { if (name === "pg") throw new Error("not installed"); return next(name, context); } });`;
-    const { stdout } = await rouage(folder(t), ["postgres://127.0.0.1:1/x"], {}, [
-      "--import",
-      `data:text/javascript,${encodeURIComponent(hooks)}`,
-    ]);
+    const { stdout } = await withoutDriver(t, "pg", "postgres://127.0.0.1:1/x");
     assert.match(stdout, /error: .*not installed.* \[driver\]\n {4}npm install pg/);
   });
 
@@ -353,11 +355,7 @@ describe("MongoDB", { skip: mongodb.withoutMongo() }, () => {
     words(await examineStore(url, now === undefined ? {} : { now })).filter((line) => !/FerretDB/.test(line));
 
   test("a driver that is not installed, a URL with a wrong parameter, a server that is not there", async (t) => {
-    const hooks = `import { registerHooks } from "node:module"; registerHooks({ resolve(name, context, next) { if (name === "mongodb") throw new Error("not installed"); return next(name, context); } });`;
-    const { stdout } = await rouage(folder(t), ["mongodb://127.0.0.1:1/x"], {}, [
-      "--import",
-      `data:text/javascript,${encodeURIComponent(hooks)}`,
-    ]);
+    const { stdout } = await withoutDriver(t, "mongodb", "mongodb://127.0.0.1:1/x");
     assert.match(stdout, /error: .*not installed.* \[driver\]\n {4}npm install mongodb/);
     assert.match(
       words(await examineStore("mongodb://h/d?w=1"))[0] ?? "",
