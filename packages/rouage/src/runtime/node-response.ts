@@ -3,6 +3,12 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { ServiceError } from "../errors.ts";
 import type { HttpResponse } from "../http.ts";
 import type { Logger } from "../telemetry/log.ts";
+import type { ResponseHeads } from "./response-head.ts";
+
+export interface Sending {
+  readonly log: Logger;
+  readonly heads: ResponseHeads;
+}
 
 /** Sends the response; with `close`, the connection ends after it. */
 export function send(
@@ -10,9 +16,15 @@ export function send(
   response: ServerResponse,
   value: HttpResponse,
   close: boolean,
-  log: Logger,
+  { log, heads }: Sending,
 ): void {
   const { status, body } = value;
+  if (typeof body === "string" && !close && message.method !== "HEAD" && mayHaveBody(status)) {
+    if (heads.put(response, value, Buffer.byteLength(body))) {
+      response.end(body);
+      return;
+    }
+  }
   const head = headOf(message, value, close);
   if (body instanceof ReadableStream) {
     response.writeHead(status, head as string[]);
@@ -71,14 +83,18 @@ function headOf(message: IncomingMessage, { status, headers, body }: HttpRespons
     else if (value !== undefined) for (const item of value) head.push(name, item);
     if (name === "content-length") hasLength = true;
   }
-  // RFC 9110 §8.6: none with 1xx, 204 and (to save the count) 304.
-  if (!hasLength && status !== 204 && status !== 304 && !(body instanceof ReadableStream)) {
+  if (!hasLength && mayHaveBody(status) && !(body instanceof ReadableStream)) {
     if (typeof body === "string") head.push("content-length", String(Buffer.byteLength(body)));
     else if (body !== undefined) head.push("content-length", String(body.byteLength));
     else if (message.method !== "HEAD") head.push("content-length", "0");
   }
   if (close) head.push("connection", "close");
   return head;
+}
+
+/** RFC 9110 §8.6: 1xx and 204 have neither body nor length, and 304 none of either to save the count. */
+function mayHaveBody(status: number): boolean {
+  return status >= 200 && status !== 204 && status !== 304;
 }
 
 async function pump(body: ReadableStream<Uint8Array>, response: ServerResponse, log: Logger): Promise<void> {

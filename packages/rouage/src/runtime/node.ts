@@ -12,6 +12,7 @@ import { errorResponse, rawError } from "./error-response.ts";
 import { hasBody, nodeRequest, type RequestOptions } from "./node-request.ts";
 import { lingerWhileUploading, send } from "./node-response.ts";
 import { ownPort, type Port } from "./port.ts";
+import { type ResponseHeads, responseHeads } from "./response-head.ts";
 
 /** What can be put behind a port: a service, a door of several services, a function in an object. */
 export interface Handler {
@@ -66,14 +67,15 @@ export async function listen(handler: Handler, options: ListenOptions = {}): Pro
     trustedProxies: options.trustedProxies ?? 0,
     hosts: { host: undefined, origin: "" },
   };
-  const state: State = { handler, log, stopping: false, active: 0, request };
+  const keepAliveTimeout = options.keepAliveTimeoutMs ?? 65_000;
+  const state: State = { handler, log, stopping: false, active: 0, request, heads: responseHeads(keepAliveTimeout) };
 
   const server = createServer(
     {
       maxHeaderSize: options.headerLimit ?? 16_384,
       headersTimeout: requestTimeoutMs,
       requestTimeout: requestTimeoutMs,
-      keepAliveTimeout: options.keepAliveTimeoutMs ?? 65_000,
+      keepAliveTimeout,
       connectionsCheckingInterval: Math.max(50, Math.min(1000, requestTimeoutMs / 4)),
       noDelay: true,
       optimizeEmptyRequests: true,
@@ -111,6 +113,7 @@ interface State {
   readonly handler: Handler;
   readonly log: Logger;
   readonly request: RequestOptions;
+  readonly heads: ResponseHeads;
   stopping: boolean;
   active: number;
 }
@@ -150,12 +153,12 @@ function finish(state: State, message: IncomingMessage, response: ServerResponse
   }
   try {
     if (!message.complete && hasBody(message)) lingerWhileUploading(message, response, value, state.stopping);
-    else send(message, response, value, state.stopping, state.log);
+    else send(message, response, value, state.stopping, state);
   } catch (error) {
     // A header that HTTP cannot carry, for example.
     state.log.error({ err: error, method: message.method }, "answer cannot be sent");
     if (response.headersSent) response.destroy();
-    else send(message, response, errorResponse(error), true, state.log);
+    else send(message, response, errorResponse(error), true, state);
   }
 }
 
