@@ -35,7 +35,21 @@ export interface FieldSource {
   readonly declared: ReadonlySet<FieldPath>;
 }
 
-export function sqlField(field: FieldPath, { body, declared }: FieldSource): SqlField {
+export function sqlField(field: FieldPath, source: FieldSource): SqlField {
+  const { body, declared } = source;
+  if (!declared.has(field)) return expressions(field, source);
+  // They are asked for with every list, and are few.
+  const known = declaredFields.get(declared) ?? new Map<string, SqlField>();
+  declaredFields.set(declared, known);
+  const name = `${body} ${field}`;
+  const found = known.get(name) ?? expressions(field, source);
+  known.set(name, found);
+  return found;
+}
+
+const declaredFields = new WeakMap<ReadonlySet<FieldPath>, Map<string, SqlField>>();
+
+function expressions(field: FieldPath, { body, declared }: FieldSource): SqlField {
   if (field === "id") return column("id", 1, "json_quote(id)");
   if (field === "last_modified") return column("revision", 2, "CAST(revision AS TEXT)");
   if (field.includes("\0")) {

@@ -22,7 +22,7 @@ export function listEntries(
   const statement = prepare(text);
   const { size } = query;
   if (size === undefined) return many(statement, ...values).map(storedEntry);
-  return batch(statement, values, bodyLength, size).rows.map(storedEntry);
+  return batch(statement, values, bodyLength, { most: size, limit: query.limit }).rows.map(storedEntry);
 }
 
 function bodyLength([, , body]: Row): number {

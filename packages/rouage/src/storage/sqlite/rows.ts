@@ -14,18 +14,24 @@ export function many(statement: StatementSync, ...values: SQLInputValue[]): read
 
 /** At most what a reader should hold at once; the first row always. */
 const longestBatch = 1_000_000;
+/** So few rows are read at once and cut afterwards: one by one they cost more than half as much again. */
+const fewRows = 128;
 
-/** Rows until `size` of them is more than `most`, by default about a megabyte; says whether that cut them short. */
+/**
+ * Rows until `size` of them is more than `most`, by default about a megabyte; says whether that cut them short. `limit` is what the statement itself
+ * ends at, where that is known.
+ */
 export function batch(
   statement: StatementSync,
   values: readonly SQLInputValue[],
   size: (row: Row) => number,
-  most = longestBatch,
+  { most = longestBatch, limit = Number.POSITIVE_INFINITY }: { readonly most?: number; readonly limit?: number } = {},
 ): { readonly rows: readonly Row[]; readonly cut: boolean } {
+  const found: Iterable<unknown> = limit <= fewRows ? statement.all(...values) : statement.iterate(...values);
   const rows: Row[] = [];
   let total = 0;
-  for (const value of statement.iterate(...values)) {
-    const row = value as unknown as Row;
+  for (const value of found) {
+    const row = value as Row;
     if (total > most) return { rows, cut: true };
     rows.push(row);
     total += size(row);
