@@ -49,7 +49,7 @@ export function jsonLogger(options: JsonLoggerOptions = {}): JsonLogger {
     { write: (line) => destination.write(line) },
   );
   const declared = (options.redact ?? []).length > 0;
-  const end = worker === undefined ? "}\n" : `,"worker":${worker}}\n`;
+  const end = worker === undefined ? undefined : `,"worker":${worker}}\n`;
   return wrap(instance, { destination, declared, end });
 }
 
@@ -57,8 +57,8 @@ interface Writing {
   readonly destination: LogDestination;
   /** Whether there are paths to hide, in finished lines as well. */
   readonly declared: boolean;
-  /** What finished lines end with in the place of their brace. */
-  readonly end: string;
+  /** What finished lines end with in the place of their brace; undefined: as they do. */
+  readonly end: string | undefined;
 }
 
 function wrap(instance: pino.Logger, writing: Writing): JsonLogger {
@@ -82,7 +82,7 @@ function wrap(instance: pino.Logger, writing: Writing): JsonLogger {
     child: (fields) => wrap(instance.child(redact(fields)), writing),
     line: (json) => {
       if (declared) relog(instance, json);
-      else destination.write(json.slice(0, -1) + end);
+      else destination.write(end === undefined ? `${json}\n` : json.slice(0, -1) + end);
     },
     writes: (level) => instance.isLevelEnabled(level),
     flush: () => destination.flush?.() ?? Promise.resolve(),

@@ -49,7 +49,10 @@ export async function readJson(
     throw unsupported(types);
   }
   if (length !== undefined && length > limits.size) throw new ServiceError("body-too-large");
-  const bytes = await exchange.body(limits.size);
+  // Without the promise of `exchange.body`: this is how every write begins.
+  exchange.reading = true;
+  const bytes = await exchange.request.body(limits.size);
+  exchange.reading = false;
   if (bytes.length === 0) return undefined;
   return { type: type ?? jsonType, value: parseJson(bytes, limits.depth), size: bytes.length };
 }

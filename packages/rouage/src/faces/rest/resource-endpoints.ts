@@ -15,7 +15,7 @@ import type {
 import { type Action, effectiveRules } from "../../operations/rules.ts";
 import type { Resource } from "../../resource.ts";
 import type { Settings } from "../../settings.ts";
-import { jsonType, readJson, unsupported } from "./body.ts";
+import { type JsonBody, jsonType, readJson, unsupported } from "./body.ts";
 import { endpointDefaults } from "./endpoint.ts";
 import { envelopeReader, envelopeWriter, patchTypes } from "./envelope.ts";
 import type { Answer, Endpoint, Exchange } from "./exchange.ts";
@@ -36,6 +36,8 @@ export interface ResourceEndpointParts {
   readonly nonces: Nonces;
   readonly httpDate: (milliseconds: number) => string;
 }
+
+const jsonTypes: readonly string[] = [jsonType];
 
 type Params = Readonly<Record<string, string>>;
 type Method = NonNullable<Resource["options"]["disabled"]>[number];
@@ -218,13 +220,17 @@ export function resourceEndpoints(
    * A caller who may not write at all is told so, and not what is wrong with the body. Of a shared resource that is known only once
    * the object is.
    */
-  function read(exchange: Exchange, types: readonly string[], actions: readonly Action[]) {
-    return readJson(exchange, types, limits).catch((error: unknown) => {
-      const { principal } = exchange;
-      if (sharing === undefined && actions.every((action) => decide(rules[action], principal) === false))
-        throw refusal(principal);
-      throw error;
-    });
+  function toldFirst({ principal }: Exchange, actions: readonly Action[], error: unknown): unknown {
+    const isRefused = sharing === undefined && actions.every((action) => decide(rules[action], principal) === false);
+    return isRefused ? refusal(principal) : error;
+  }
+
+  async function read(exchange: Exchange, types: readonly string[], actions: readonly Action[]) {
+    try {
+      return await readJson(exchange, types, limits);
+    } catch (error) {
+      throw toldFirst(exchange, actions, error);
+    }
   }
 
   const handlers: Readonly<Record<Method | "listHead" | "query", Endpoint["run"]>> = {
@@ -258,9 +264,9 @@ export function resourceEndpoints(
 
     async query(exchange, params) {
       const conditions = preconditionsOf(exchange.request);
-      const body = await read(exchange, [jsonType], ["list"]);
+      const body = await read(exchange, jsonTypes, ["list"]);
       // RFC 10008 §2: content without its type is not to be guessed.
-      if (body !== undefined && exchange.request.header("content-type") === undefined) throw unsupported([jsonType]);
+      if (body !== undefined && exchange.request.header("content-type") === undefined) throw unsupported(jsonTypes);
       const query = queryOptions(exchange, body?.value);
       return listAnswer(
         exchange,
@@ -286,14 +292,21 @@ export function resourceEndpoints(
 
     async create(exchange, params) {
       const conditions = preconditionsOf(exchange.request);
-      const envelope = reader.envelope(await read(exchange, [jsonType], ["create"]));
-      const result = await operations.create(contextOfCreate(exchange), { params }, { ...conditions, ...envelope });
+      let body: JsonBody | undefined;
+      // As `read` does, without its promise.
+      try {
+        body = await readJson(exchange, jsonTypes, limits);
+      } catch (error) {
+        throw toldFirst(exchange, ["create"], error);
+      }
+      const posted = { ...conditions, ...reader.envelope(body) };
+      const result = await operations.create(contextOfCreate(exchange), { params }, posted);
       return writeAnswer(result, result.kind === "created" ? `${exchange.path}/${asSegment(result.id)}` : undefined);
     },
 
     async replace(exchange, params) {
       const conditions = preconditionsOf(exchange.request);
-      const envelope = reader.envelope(await read(exchange, [jsonType], ["replace", "create"]));
+      const envelope = reader.envelope(await read(exchange, jsonTypes, ["replace", "create"]));
       return writeAnswer(
         await operations.replace(exchange.context(), targetOf(params), { ...conditions, ...envelope }),
       );
