@@ -193,7 +193,7 @@ function readBody(message: IncomingMessage, limit: number, announced: number): P
       resolve(first !== undefined && chunks.length === 1 ? first : Buffer.concat(chunks, length));
       chunks.length = 0;
     };
-    // Also for errors of the connection that belong to nobody any more.
+    // Also after an error, which `node:http` emits only to those who listen for it.
     const onClose = (): void => {
       if (over) return;
       over = true;
@@ -202,7 +202,6 @@ function readBody(message: IncomingMessage, limit: number, announced: number): P
     message.on("data", onData);
     message.on("end", onEnd);
     message.on("close", onClose);
-    message.on("error", onClose);
     if (announced === 0) message.resume();
   });
 }

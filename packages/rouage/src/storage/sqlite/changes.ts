@@ -15,6 +15,7 @@ import {
 import { constraintCode, type Database, resultCode } from "./database.ts";
 import { sqlField } from "./fields.ts";
 import { all, equalSql } from "./filters.ts";
+import { logWriter } from "./log-writer.ts";
 import { permissionWriter } from "./permission-writer.ts";
 import type { SqliteResource } from "./resources.ts";
 import { one, storedObject } from "./rows.ts";
@@ -74,9 +75,7 @@ export function changeWriter(database: Database, resourceOf: (name: string) => S
   const deleteTombstone = prepare("DELETE FROM tombstones WHERE resource = ? AND parent = ? AND id = ?");
   const anyTombstone = prepare("SELECT 1 FROM tombstones WHERE resource = ? AND parent = ? LIMIT 1");
   const tombstoneAt = prepare("SELECT id FROM tombstones WHERE resource = ? AND parent = ? AND revision = ? LIMIT 2");
-  const insertLog = prepare(
-    "INSERT INTO log (time, resource, parent, id, action, revision, type, body, principal, request_id, traceparent) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-  );
+  const record = logWriter(database);
   const entries = permissionWriter(database);
   const statements = new WeakMap<SqliteResource, TableStatements>();
   let known: Map<string, KnownList> | undefined;
@@ -142,28 +141,6 @@ export function changeWriter(database: Database, resourceOf: (name: string) => S
     known = undefined;
     undo.length = 0;
     saved.length = 0;
-  }
-
-  function record(
-    { resource, parent, id }: ObjectKey,
-    context: CommitContext,
-    now: number,
-    entry: { action: string; revision: number; type?: string; body?: string },
-  ): number {
-    const { lastInsertRowid } = insertLog.run(
-      now,
-      resource,
-      parent,
-      id,
-      entry.action,
-      entry.revision,
-      entry.type ?? null,
-      entry.body ?? null,
-      context.principal ?? null,
-      context.requestId ?? null,
-      context.traceparent ?? null,
-    );
-    return Number(lastInsertRowid);
   }
 
   /** What a conflict reports: looked up only then. */
