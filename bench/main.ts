@@ -142,9 +142,11 @@ async function measureKinto(): Promise<void> {
 }
 
 async function showWorkers(): Promise<void> {
-  const { one, two } = await measureWorkers(rounds, seconds);
-  const ratio = (two / one).toFixed(2);
-  console.log(`GET by id, one worker: ${count(Math.round(one))} /s; two: ${count(Math.round(two))} /s; ratio ${ratio}`);
+  const { raw, rouage } = await measureWorkers(rounds, seconds);
+  for (const [name, { one, two, ratio }] of [["bare node:http", raw] as const, ["rouage", rouage] as const]) {
+    const figures = `${count(Math.round(one))} /s; two: ${count(Math.round(two))} /s; ratio ${ratio.toFixed(2)}`;
+    console.log(`GET by id, ${name}, one worker: ${figures}`);
+  }
 }
 
 async function compareSizes(): Promise<void> {

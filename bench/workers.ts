@@ -16,27 +16,44 @@ export interface WorkersResult {
   /** Requests a second, medians. */
   readonly one: number;
   readonly two: number;
+  /** Two of one, round by round, median. */
+  readonly ratio: number;
 }
 
 const connectionsPerWorker = 32;
 
-/** @throws Error where there are no two cores to pin to */
-export async function measureWorkers(rounds: number, seconds: number): Promise<WorkersResult> {
+/** Bare `node:http`, which shares its port by `node:cluster`, and a service of ours, in turn. @throws Error where there are no two cores to pin to */
+export async function measureWorkers(
+  rounds: number,
+  seconds: number,
+): Promise<{ readonly raw: WorkersResult; readonly rouage: WorkersResult }> {
   if (process.platform !== "linux" || availableParallelism() < 2)
     throw new Error("two workers are compared on Linux with two cores (taskset)");
-  const results: Record<1 | 2, number[]> = { 1: [], 2: [] };
+  const measured: Record<"raw" | "rouage", { one: number; two: number }[]> = { raw: [], rouage: [] };
   for (let round = 0; round < rounds; round++)
-    for (const workers of [1, 2] as const) results[workers].push(await measure(workers, seconds));
-  return { one: median(results[1]), two: median(results[2]) };
+    for (const [name, script] of [["raw", "raw-workers.ts"] as const, ["rouage", "workers.ts"] as const]) {
+      const one = await measure(script, 1, seconds);
+      const two = await measure(script, 2, seconds);
+      measured[name].push({ one, two });
+    }
+  return { raw: summary(measured.raw), rouage: summary(measured.rouage) };
 }
 
-async function measure(workers: number, seconds: number): Promise<number> {
+function summary(rounds: readonly { readonly one: number; readonly two: number }[]): WorkersResult {
+  return {
+    one: median(rounds.map(({ one }) => one)),
+    two: median(rounds.map(({ two }) => two)),
+    ratio: median(rounds.map(({ one, two }) => two / one)),
+  };
+}
+
+async function measure(script: string, workers: number, seconds: number): Promise<number> {
   const folder = mkdtempSync(join(process.env.BENCH_DIR ?? tmpdir(), "rouage-workers-"));
   const port = await freePort();
   const output = join(folder, "log");
   const log = openSync(output, "w");
-  const script = join(import.meta.dirname, "servers/workers.ts");
-  const child = spawn(process.execPath, [script, folder, String(port), String(workers)], {
+  const path = join(import.meta.dirname, "servers", script);
+  const child = spawn(process.execPath, [path, folder, String(port), String(workers)], {
     stdio: ["ignore", log, "inherit"],
   });
   closeSync(log);
