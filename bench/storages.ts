@@ -22,8 +22,8 @@ type Work = Omit<Load, "url" | "seconds">;
 /** URLs of stores, each of its own, and how to end what they are in. */
 interface Stores {
   fresh(): string;
-  /** Clients that ask for lists, where the server cannot bear as many as for everything else. */
-  readonly listConnections?: number;
+  /** Clients at a time, where the server cannot bear as many as for everything else. */
+  readonly connections?: Readonly<Partial<Record<Part, number>>>;
   stop(): Promise<void>;
 }
 
@@ -37,12 +37,12 @@ const storages: Readonly<Record<string, () => Promise<Stores>>> = {
     const server = await startTestServer();
     return { fresh: () => `${server.url}&schema=kittens_${made++}`, stop: () => server[Symbol.asyncDispose]() };
   },
-  /** FerretDB over SQLite, which syncs what is committed. It looks at every object for a list, and goes on with it when nobody waits any more. */
+  /** FerretDB over SQLite, which syncs what is committed. It looks at every object for a list or an update, and goes on when nobody waits any more. */
   mongodb: async () => {
     const server = await startMongoServer({ careless: false });
     return {
       fresh: () => `${server.url}kittens_${made++}?prefix=kittens`,
-      listConnections: 2,
+      connections: { list: 2, update: 2 },
       stop: () => server[Symbol.asyncDispose](),
     };
   },
@@ -104,22 +104,20 @@ async function compare(made: Stores): Promise<void> {
   const together = await driver(made, "grouped");
   const show = async (part: Part, title: string, work: (ids: readonly string[]) => Work, more: "" | "batch" = "") => {
     if (!only.includes(part)) return;
+    const connections = made.connections?.[part];
+    const named = connections === undefined ? title : `${title}, ${connections} conn.`;
+    const few = connections === undefined ? {} : { connections };
     const urlOf = (port: number) => `http://127.0.0.1:${port}/v1/${more === "batch" ? "batch" : "kittens"}`;
-    const ours = { url: urlOf(service.info.port), work: work(service.info.ids) };
+    const ours = { url: urlOf(service.info.port), work: { ...work(service.info.ids), ...few } };
     const reads = part === "get" || part === "list";
     for (const limit of reads ? [alone] : [alone, together]) {
-      const driven = { url: urlOf(limit.port), work: work(limit.ids) };
-      print(reads ? title : `${title}, ${limit.mode}`, await inTurn([driven, ours]));
+      const driven = { url: urlOf(limit.port), work: { ...work(limit.ids), ...few } };
+      print(reads ? named : `${named}, ${limit.mode}`, await inTurn([driven, ours]));
     }
   };
   const pathsOf = (ids: readonly string[]) => ids.map((id) => `/${id}`);
   await show("get", "GET by id", (ids) => ({ headers: authorization, paths: pathsOf(ids) }));
-  const few = made.listConnections;
-  await show("list", `list of 50, filter and sort${few === undefined ? "" : `, ${few} conn.`}`, () => ({
-    headers: authorization,
-    paths: lists,
-    ...(few === undefined ? {} : { connections: few }),
-  }));
+  await show("list", "list of 50, filter and sort", () => ({ headers: authorization, paths: lists }));
   await show("create", "create", () => ({ method: "POST", headers: json, body }));
   await show("batch", "batch of 25 creates", () => ({ method: "POST", headers: json, body: batch }), "batch");
   await show("update", "update", (ids) => ({ method: "PUT", headers: json, paths: pathsOf(ids), body }));
@@ -169,7 +167,7 @@ function print(title: string, [driven, ours]: readonly [readonly LoadResult[], r
   const ratio = median(ours.map(({ perSecond }, round) => perSecond / (driven[round]?.perSecond ?? Number.NaN)));
   const of = (results: readonly LoadResult[], key: keyof LoadResult) => median(results.map((result) => result[key]));
   const times = [driven, ours].flatMap((results) => [of(results, "p50").toFixed(2), of(results, "p99").toFixed(2)]);
-  console.log(row(title, count(of(driven, "perSecond")), count(of(ours, "perSecond")), ratio.toFixed(2), ...times));
+  console.log(row(title, count(of(driven, "perSecond")), count(of(ours, "perSecond")), Number.isFinite(ratio) ? ratio.toFixed(2) : "–", ...times));
   const errors = [...driven, ...ours].reduce((sum, result) => sum + result.errors, 0);
   if (errors > 0) console.log(`  ${errors} requests of these failed`);
 }

@@ -15,7 +15,7 @@ const { get, list, put } = await driver(url, mode === "grouped");
 
 const server = createServer((request, response) => {
   serve(request, response).catch((error: unknown) => {
-    console.error(error);
+    report(error);
     response.writeHead(500).end();
   });
 });
@@ -25,6 +25,14 @@ server.listen(0, "127.0.0.1", () => {
   process.send?.({ port: typeof address === "object" ? address?.port : 0 });
 });
 process.on("disconnect", () => process.exit());
+
+/** Each message once: a server in trouble has the same for all. */
+const reported = new Set<string>();
+function report(error: unknown): void {
+  const text = String(error);
+  if (!reported.has(text)) console.error(text);
+  reported.add(text);
+}
 
 async function serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
   const target = request.url ?? "";
