@@ -167,7 +167,8 @@ function print(title: string, [driven, ours]: readonly [readonly LoadResult[], r
   const ratio = median(ours.map(({ perSecond }, round) => perSecond / (driven[round]?.perSecond ?? Number.NaN)));
   const of = (results: readonly LoadResult[], key: keyof LoadResult) => median(results.map((result) => result[key]));
   const times = [driven, ours].flatMap((results) => [of(results, "p50").toFixed(2), of(results, "p99").toFixed(2)]);
-  console.log(row(title, count(of(driven, "perSecond")), count(of(ours, "perSecond")), Number.isFinite(ratio) ? ratio.toFixed(2) : "–", ...times));
+  const rates = [count(of(driven, "perSecond")), count(of(ours, "perSecond"))];
+  console.log(row(title, ...rates, Number.isFinite(ratio) ? ratio.toFixed(2) : "–", ...times));
   const errors = [...driven, ...ours].reduce((sum, result) => sum + result.errors, 0);
   if (errors > 0) console.log(`  ${errors} requests of these failed`);
 }
