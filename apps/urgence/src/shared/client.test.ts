@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { everyone, type Logger, manualClock, route, ServiceError, service, silentLogger } from "rouage";
 import { clientAddress, serviceRegistry } from "./client.ts";
+import { webDoor } from "./web-door.fixture.ts";
 
 function setup(answer: (request: Request) => Response | Promise<Response>, timeoutMs?: number) {
   const clock = manualClock();
@@ -14,7 +15,7 @@ function setup(answer: (request: Request) => Response | Promise<Response>, timeo
       return { token: `${service}-${minted.length}`, expiresIn: 600 };
     },
   });
-  registry.register("profiles", { fetch: async (request) => answer(request) });
+  registry.register("profiles", webDoor(answer));
   return { clock, minted, registry };
 }
 

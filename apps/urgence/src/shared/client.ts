@@ -2,7 +2,16 @@
  * Calls between services: in process, through the other service's own door, so that its checks, limits and log apply. Each call carries a token: the
  * user's own, or a short-lived one of the calling service.
  */
-import { type Clock, correlationHeaders, ServiceError, systemClock, type TraceContext } from "rouage";
+import {
+  type Clock,
+  correlationHeaders,
+  type HttpRequest,
+  type HttpResponse,
+  ServiceError,
+  systemClock,
+  type TraceContext,
+} from "rouage";
+import { callRequest, textOf } from "./call-request.ts";
 
 export type ServiceName = "accounts" | "profiles" | "positions" | "access";
 
@@ -44,7 +53,7 @@ export type ServiceCall = (
 export const addressHeader = "x-client-address";
 
 export interface Door {
-  fetch(request: Request): Promise<Response>;
+  handle(request: HttpRequest): Promise<HttpResponse>;
 }
 
 export interface ServiceRegistry {
@@ -76,15 +85,26 @@ export function serviceRegistry({
         const door = doors.get(service);
         if (door === undefined) throw unavailable(service, new Error(`${service} is not started`));
         const authorization = options.authorization ?? `Bearer ${await token()}`;
-        const timeout = AbortSignal.timeout(timeoutMs);
-        const signal = options.signal === undefined ? timeout : AbortSignal.any([options.signal, timeout]);
-        const request = buildRequest(service, method, path, options, authorization, signal);
+        const controller = new AbortController();
+        const { signal } = controller;
+        let late = false;
+        const timer = setTimeout(() => {
+          late = true;
+          controller.abort();
+        }, timeoutMs).unref();
+        const leave = () => controller.abort(options.signal?.reason);
+        if (options.signal?.aborted === true) leave();
+        options.signal?.addEventListener("abort", leave, { once: true });
         try {
-          return await readAnswer(await abortable(door.fetch(request), signal));
+          const request = buildRequest(service, method, path, options, authorization, signal);
+          return await readAnswer(await abortable(door.handle(request), signal));
         } catch (cause) {
-          if (timeout.aborted) throw new ServiceError("deadline-exceeded", { cause });
+          if (late) throw new ServiceError("deadline-exceeded", { cause });
           if (options.signal?.aborted === true) throw cause;
           throw unavailable(service, cause);
+        } finally {
+          clearTimeout(timer);
+          options.signal?.removeEventListener("abort", leave);
         }
       };
     },
@@ -107,18 +127,22 @@ function buildRequest(
   { body, requestId, trace, address, headers: further = {} }: ServiceCallOptions,
   authorization: string,
   signal: AbortSignal,
-): Request {
-  const correlation = requestId === undefined ? {} : correlationHeaders({ requestId, trace });
-  const headers = new Headers({ ...further, ...correlation, authorization, accept: "application/json" });
-  if (address !== undefined) headers.set(addressHeader, address);
-  if (body === undefined) return new Request(`http://${service}.internal${path}`, { method, headers, signal });
-  if (!headers.has("content-type")) headers.set("content-type", "application/json");
-  return new Request(`http://${service}.internal${path}`, { method, headers, signal, body: JSON.stringify(body) });
+): HttpRequest {
+  const headers: Record<string, string> = {};
+  for (const [name, value] of Object.entries(further)) headers[name.toLowerCase()] = value;
+  if (requestId !== undefined) Object.assign(headers, correlationHeaders({ requestId, trace }));
+  Object.assign(headers, { authorization, accept: "application/json" });
+  if (address !== undefined) headers[addressHeader] = address;
+  if (body !== undefined) headers["content-type"] ??= "application/json";
+  const url = new URL(`http://${service}.internal${path}`);
+  return callRequest({ method, url, headers, body: body === undefined ? undefined : JSON.stringify(body), signal });
 }
 
-async function readAnswer(response: Response): Promise<ServiceAnswer> {
-  const text = await response.text();
-  return { status: response.status, body: parse(text), headers: Object.fromEntries(response.headers) };
+async function readAnswer({ status, headers, body }: HttpResponse): Promise<ServiceAnswer> {
+  const joined: Record<string, string> = {};
+  for (const [name, value] of Object.entries(headers))
+    joined[name] = typeof value === "string" ? value : value.join(", ");
+  return { status, body: parse(await textOf(body)), headers: joined };
 }
 
 function parse(text: string): unknown {

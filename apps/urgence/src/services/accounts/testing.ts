@@ -7,6 +7,7 @@ import { totpCode } from "rouage/auth";
 import { anyStorage, type StorageKind, testStore } from "../../../../../scripts/test-stores.ts";
 import type { Mailer, MailMessage } from "../../mail/mail.ts";
 import { type ServiceCall, type ServiceName, serviceRegistry } from "../../shared/client.ts";
+import { webDoor } from "../../shared/web-door.fixture.ts";
 import { type AccountsAdmin, accountsAdmin } from "./admin.ts";
 import { type Identity, openIdentity } from "./identity.ts";
 import { accountsService } from "./service.ts";
@@ -84,7 +85,7 @@ export async function startAccounts({
   const registry = serviceRegistry({ mint: (name) => identity.mint(name), clock });
   for (const name of ["profiles", "positions", "access"] as const) {
     const door = doors[name] ?? (async () => Response.json({ data: {} }));
-    registry.register(name, { fetch: door });
+    registry.register(name, webDoor(door));
   }
   const mailer: Mailer = {
     async send(message) {
@@ -113,7 +114,7 @@ export async function startAccounts({
     });
   let service = await start();
   await store.legible();
-  registry.register("accounts", { fetch: (request) => service.fetch(request) });
+  registry.register("accounts", { handle: (request) => service.handle(request) });
   const call = registry.callsFrom("web");
 
   const test: TestAccounts = {

@@ -109,11 +109,16 @@ class EndpointContext extends CopyableContext implements RouteContext<unknown, u
 
 function answerOf(value: unknown): Answer | Promise<Answer> {
   if (value === undefined) return { status: 204, headers: { "cache-control": unstored } };
-  if (value instanceof Response) return fromWebResponse(value);
   if (isReply(value)) return replied(value);
+  if (isWebResponse(value)) return fromWebResponse(value);
   const body = JSON.stringify(value);
   if (body === undefined) return { status: 204, headers: { "cache-control": unstored } };
   return { status: 200, headers: { "content-type": jsonType, "cache-control": unstored }, body };
+}
+
+/** By its tag first: to ask for `Response` makes Node.js load an HTTP client, TLS and HTTP/2, which many a service never needs. */
+function isWebResponse(value: unknown): value is Response {
+  return Object.prototype.toString.call(value) === "[object Response]" && value instanceof Response;
 }
 
 /** Query parameters that their schema calls deprecated. */
