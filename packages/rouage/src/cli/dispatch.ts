@@ -9,6 +9,7 @@ import { copy } from "./copy.ts";
 import { doctor } from "./doctor/doctor.ts";
 import { helpText } from "./help.ts";
 import { keys } from "./keys.ts";
+import { NotLoaded } from "./load.ts";
 import { migrate } from "./migrate.ts";
 import { openapi } from "./openapi.ts";
 import { purge } from "./purge.ts";
@@ -67,11 +68,20 @@ function isUsage(error: unknown): boolean {
   return typeof code === "string" && code.startsWith("ERR_PARSE_ARGS");
 }
 
-/** Messages of our own are meant to be read; where something else is the matter, its stack helps. */
+/** Messages of our own are meant to be read, and what servers and the system say; where a program is the matter, its stack helps. */
 function messageOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
-  if (error.cause !== undefined) return `${error.message}\n${stackOf(error.cause)}`;
-  return defects.some((defect) => error instanceof defect) && !isUsage(error) ? stackOf(error) : error.message;
+  const { cause } = error;
+  if (error instanceof NotLoaded) return `${error.message}\n${stackOf(cause)}`;
+  if (isDefect(error)) return stackOf(error);
+  if (cause === undefined) return error.message;
+  if (isDefect(cause)) return `${error.message}\n${stackOf(cause)}`;
+  const why = messageOf(cause);
+  return error.message.includes(why) ? error.message : `${error.message}\n${why}`;
+}
+
+function isDefect(error: unknown): boolean {
+  return defects.some((defect) => error instanceof defect) && !isUsage(error);
 }
 
 const defects = [TypeError, ReferenceError, RangeError, SyntaxError];

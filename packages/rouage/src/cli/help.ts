@@ -39,7 +39,7 @@ Options:
   --workers N                   short for --set workers=N: so many processes serve, 0 for one on each core (start)
   --out FILE                    write to a file instead of standard output (openapi, client, dump)
   --most N                      end when so many violations are found (verify; default 100)
-  --json                        write what was found as JSON to standard output (verify)
+  --json                        write what was found as JSON to standard output (verify, doctor)
   --in FILE                     read from a file instead of standard input (load)
   --dry-run                     only say what would be done (migrate, purge)
   --older-than DAYS             how old, instead of what the service says (purge)

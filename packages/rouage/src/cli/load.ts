@@ -7,6 +7,11 @@ import { environmentPrefix } from "../settings/read.ts";
 import type { Environment } from "./command.ts";
 import { UsageError } from "./usage-error.ts";
 
+/** The file of a service fails before it exports anything: its author reads where. */
+export class NotLoaded extends Error {
+  override readonly name = "NotLoaded";
+}
+
 /** @throws UsageError when there is no such file; Error when it exports no service or cannot be loaded */
 export async function loadService(file: string | undefined): Promise<ServiceDefinition> {
   if (file === undefined) throw new UsageError("name the file of the service: rouage start kittens.ts");
@@ -17,7 +22,7 @@ export async function loadService(file: string | undefined): Promise<ServiceDefi
   try {
     module = await import(pathToFileURL(path).href);
   } catch (error) {
-    throw new Error(`${file} cannot be loaded`, { cause: error });
+    throw new NotLoaded(`${file} cannot be loaded`, { cause: error });
   }
   if (!("default" in module))
     throw new Error(`${file} has no default export; end it with: export default service({ … })`);

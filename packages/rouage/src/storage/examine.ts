@@ -6,7 +6,7 @@ import type { ExamineOptions, Symptom } from "./symptom.ts";
 export async function examineStore(url: string, options: ExamineOptions = {}): Promise<readonly Symptom[]> {
   const scheme = url.slice(0, Math.max(0, url.indexOf(":")));
   if (scheme === "memory") return [];
-  if (scheme === "sqlite") {
+  if (scheme === "sqlite" && url !== "sqlite:") {
     const { examineFile } = await import("./sqlite/examine.ts");
     return examineFile(url.slice("sqlite:".length).replace(/^\/\//, ""));
   }

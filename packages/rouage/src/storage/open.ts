@@ -3,6 +3,7 @@ import type { Clock } from "../clock.ts";
 import { type Logger, silentLogger } from "../telemetry/log.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import type { Storage } from "./storage.ts";
+import { withoutPassword } from "./without-password.ts";
 
 export interface OpenStorageOptions {
   readonly clock: Clock;
@@ -53,14 +54,9 @@ export async function openStorage(url: string, options: OpenStorageOptions): Pro
   const open = Object.hasOwn(schemes, scheme) ? schemes[scheme] : undefined;
   if (open === undefined || (scheme === "memory") !== (location === "")) {
     throw new Error(
-      `not a storage URL: ${JSON.stringify(redact(url))}; expected "memory:", "sqlite:PATH", "postgres://…" or "mongodb://…"`,
+      `not a storage URL: ${JSON.stringify(withoutPassword(url))}; expected "memory:", "sqlite:PATH", "postgres://…" or "mongodb://…"`,
     );
   }
   if (scheme === "memory" && options.asFound === true) throw new Error("memory: keeps nothing that could be looked at");
   return open(location, { ...options, log: options.log ?? silentLogger });
-}
-
-/** A mistyped database URL may carry a password, and this message is logged. */
-function redact(url: string): string {
-  return url.replace(/\/\/[^/@]*@/, "//***@");
 }

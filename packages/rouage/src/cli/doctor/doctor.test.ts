@@ -232,7 +232,19 @@ test("in production: memory, and a log that says too much", async () => {
   assert.deepEqual(await examine({ name: "people", storage: "memory:", logLevel: "debug", environment: {} }), []);
 });
 
+test("memory with several workers, which does not start", async () => {
+  const memory = { name: "people", storage: "memory:", environment: {} };
+  assert.match(
+    words(await examine({ ...memory, workers: 2 }))[0] ?? "",
+    /^error workers: the storage memory: is in one/,
+  );
+  assert.match(words(await examine({ ...memory, workers: 0 }))[0] ?? "", /^error workers: /);
+  assert.deepEqual(await examine({ ...memory, workers: 1 }), []);
+  assert.deepEqual(await examine({ ...memory, storage: "sqlite:nowhere/people.db", workers: 2 }), []);
+});
+
 test("an old runtime, and a URL that is none", async () => {
+  assert.match(words(await examineStore("sqlite:"))[0] ?? "", /^error storage: .*not a storage URL: "sqlite:"/);
   assert.match(words(examineRuntime("v20.11.0"))[0] ?? "", /^error runtime: Node\.js v20\.11\.0 is older than 26/);
   assert.deepEqual(examineRuntime("v26.0.0"), []);
   assert.match(
@@ -274,6 +286,27 @@ describe("PostgreSQL", { skip: withoutPostgres() }, () => {
     assert.match(
       words(await examineStore("postgres://someone:geheim@127.0.0.1:1/x"))[0] ?? "",
       /^error server: 127\.0\.0\.1:1 cannot be reached: connect ECONNREFUSED/,
+    );
+  });
+
+  test("the password of a URL is not said, and what cannot be talked to by TLS is no server that is down", async (t) => {
+    const { url } = stores.fresh();
+    const secret = `${url.replace(/\/\/([^/@]*)@/, "//$1:geheim@")}`;
+    const { stdout, stderr } = await rouage(folder(t), [secret, "--json"]);
+    assert.match(JSON.parse(stdout).name, /^postgres:\/\/\*\*\*@/);
+    assert.doesNotMatch(stdout + stderr, /geheim/);
+    const withoutHost = "postgres://someone:geheim@127.0.0.1";
+    const answersNo = createServer((socket) => {
+      socket.on("error", () => {});
+      // What a server says that has no TLS.
+      socket.once("data", () => socket.write("N"));
+    });
+    await new Promise<void>((resolve) => answersNo.listen(0, "127.0.0.1", resolve));
+    t.after(() => answersNo.close());
+    const { port } = answersNo.address() as { readonly port: number };
+    assert.match(
+      words(await examineStore(`${withoutHost}:${port}/x?sslmode=verify-full`))[0] ?? "",
+      /^error tls: 127\.0\.0\.1:\d+ cannot be talked to as \?sslmode= says: The server does not support SSL/,
     );
   });
 
@@ -360,6 +393,10 @@ describe("MongoDB", { skip: mongodb.withoutMongo() }, () => {
     assert.match(
       words(await examineStore("mongodb://h/d?w=1"))[0] ?? "",
       /^error storage-url: storage: \?w= is not for a URL to say/,
+    );
+    assert.match(
+      words(await examineStore("mongodb://someone:ge:heim@127.0.0.1:1/x"))[0] ?? "",
+      /^error storage-url: Password contains unescaped characters/,
     );
     const away = await examineStore("mongodb://someone:geheim@127.0.0.1:1/x?connect_timeout=1");
     assert.match(words(away)[0] ?? "", /^error server: 127\.0\.0\.1:1 cannot be reached: connect ECONNREFUSED/);

@@ -2,9 +2,10 @@
 import { parseArgs } from "node:util";
 import { environmentPrefix, SettingsError } from "../../settings/read.ts";
 import type { Symptom } from "../../storage/symptom.ts";
+import { withoutPassword } from "../../storage/without-password.ts";
 import type { Command, Environment } from "../command.ts";
 import type { SettingFlags } from "../load.ts";
-import { isUrl, targetOf } from "../target.ts";
+import { targetOf } from "../target.ts";
 import { UsageError } from "../usage-error.ts";
 import { examine, examineRuntime, patientOf } from "./examine-service.ts";
 import { reportOf, reportText } from "./report.ts";
@@ -44,8 +45,10 @@ async function look(
     return { name: what, symptoms: [...examineRuntime(process.version), ...unreadable(error, what)] };
   }
   const { name, url, service } = target;
-  if (service === undefined || isUrl(what))
-    return { name: what, symptoms: await examine({ name, storage: url, environment }) };
+  if (service === undefined) {
+    // Where the URL does not say which store of the database is meant, it is the one that every other command takes.
+    return { name: withoutPassword(what), symptoms: await examine({ storage: url, environment }) };
+  }
   const { declaredLists } = await import("../../composition/declared-lists.ts");
   const unstartable: Symptom[] = [];
   const definitions = await declaredLists(service.definition, service.sources).catch((error: unknown) => {
@@ -76,12 +79,13 @@ export function unreadable(error: unknown, what: string): readonly Symptom[] {
       level: "error",
       about: "service",
       message: `${what}: ${messageOf(error)}`,
-      remedy: "name the file that exports the service",
+      remedy: "correct that, or name another file",
     },
   ];
 }
 
 function messageOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
-  return error.cause instanceof Error ? `${error.message}: ${error.cause.message}` : error.message;
+  if (!(error.cause instanceof Error) || error.message.includes(error.cause.message)) return error.message;
+  return `${error.message}: ${error.cause.message}`;
 }

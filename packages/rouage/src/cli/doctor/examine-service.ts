@@ -13,8 +13,10 @@ import type { Environment } from "../command.ts";
 
 /** What can be examined of a whole; each part may be absent. */
 export interface Patient {
-  readonly name: string;
+  /** Of the service; undefined where only a store is examined. */
+  readonly name?: string | undefined;
   readonly storage: string;
+  readonly workers?: number | undefined;
   readonly cache?: string | undefined;
   readonly host?: string | undefined;
   readonly port?: number | undefined;
@@ -31,15 +33,16 @@ export function patientOf(
   settings: Settings,
   more: Pick<Patient, "name" | "definitions" | "environment" | "file">,
 ): Patient {
-  const { storage, cache, host, port, erasure_ledger: ledger, log_level: logLevel } = settings;
-  return { storage, cache, host, port, ledger, logLevel, ...more };
+  const { storage, workers, cache, host, port, erasure_ledger: ledger, log_level: logLevel } = settings;
+  return { storage, workers, cache, host, port, ledger, logLevel, ...more };
 }
 
 /** @returns all symptoms, errors first */
 export async function examine(patient: Patient): Promise<readonly Symptom[]> {
   const found = await Promise.all([
     examineRuntime(process.version),
-    examineStore(patient.storage, { name: patient.name }),
+    examineStore(patient.storage, patient.name === undefined ? {} : { name: patient.name }),
+    workers(patient),
     indexes(patient),
     cache(patient),
     port(patient),
@@ -73,8 +76,20 @@ async function indexes({ storage, name, definitions = [] }: Patient): Promise<re
   }));
 }
 
+function workers({ storage, workers: number }: Patient): readonly Symptom[] {
+  if (!storage.startsWith("memory:") || number === undefined || number === 1) return [];
+  return [
+    {
+      level: "error",
+      about: "workers",
+      message: "the storage memory: is in one process alone, and several workers are set",
+      remedy: "set storage=sqlite:PATH or a database, or workers=1",
+    },
+  ];
+}
+
 async function cache({ cache: url, name }: Patient): Promise<readonly Symptom[]> {
-  if (url === undefined) return [];
+  if (url === undefined || name === undefined) return [];
   try {
     await using opened = await openCache(url, { clock: systemClock, name });
     await opened.check();

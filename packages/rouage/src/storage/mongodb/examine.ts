@@ -3,7 +3,7 @@ import type { Db, MongoClient } from "mongodb";
 import { type ExamineOptions, error, messageOf, type Symptom, skewOf, warning } from "../symptom.ts";
 import { optionsOf, version as wanted } from "./connect.ts";
 import { type Driver, loadDriver } from "./driver.ts";
-import { codeOf } from "./failures.ts";
+import { codeOf, isOfTheUrl } from "./failures.ts";
 import { collectionsOf } from "./names.ts";
 import { type MongoUrl, parseMongoUrl } from "./url.ts";
 
@@ -31,6 +31,10 @@ export async function examineDatabase(
     const database = client.db(url.database);
     return [...(await server(database)), ...(await state(database, now)), ...(await store(database, url))];
   } catch (cause) {
+    if (cause instanceof Error && isOfTheUrl(cause)) {
+      const remedy = "write special characters of user and password as %40 (@), %2F (/), %3A (:), …";
+      return [error("storage-url", cause.message, remedy)];
+    }
     return [refused(cause, url)];
   } finally {
     await client?.close();

@@ -68,6 +68,22 @@ export function translated(error: unknown): unknown {
   return unavailable(error);
 }
 
+/** Of a store that is being opened: whoever starts a service reads what is wrong, and no client does. */
+export function notConnected(error: unknown): unknown {
+  if (!isBackendError(error)) return error;
+  if (isOfTheUrl(error)) {
+    return new Error(
+      `storage: ${error.message}; special characters of user and password are written as %40 (@), %2F (/), %3A (:), …`,
+    );
+  }
+  return new ServiceError("unavailable", { message: `no connection to the database: ${error.message}`, cause: error });
+}
+
+/** True where the driver cannot read the URL, and has asked nobody. */
+export function isOfTheUrl(error: Error): boolean {
+  return error.name === "MongoParseError" || error.name === "MongoInvalidArgumentError";
+}
+
 export function notStorable(cause: unknown): ServiceError {
   return new ServiceError("invalid-parameters", { message: "The object cannot be stored", cause });
 }

@@ -14,7 +14,7 @@ import { without } from "./content.ts";
 import { entryFields, entryOf, idOf, type ObjectDocument, permissionsIn } from "./documents.ts";
 import { loadDriver } from "./driver.ts";
 import { erase, flush, purge } from "./erase.ts";
-import { asCostly, isWorthAnotherTry, translated } from "./failures.ts";
+import { asCostly, isWorthAnotherTry, notConnected, translated } from "./failures.ts";
 import {
   countDrafted,
   draftedEntry,
@@ -84,7 +84,7 @@ export async function mongoStorage({
   const url = parseMongoUrl(text, name);
   const driver = await loadDriver();
   const { client, collections, created } = await connect(driver, url, clock.now(), asFound).catch((error: unknown) => {
-    throw translated(error);
+    throw notConnected(error);
   });
   const resources = new Map<string, MongoResource>();
   const news = notifier();

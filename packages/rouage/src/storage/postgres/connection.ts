@@ -106,7 +106,10 @@ export async function connect(driver: Driver, { url, setup, remark }: Connection
   } catch (cause) {
     void client.end().catch(() => {});
     isLate = performance.now() - begun >= url.connectTimeoutMs;
-    throw new ConnectionLost(`no connection to the database: ${String(cause)}`, { cause, isLate });
+    throw new ConnectionLost(
+      `no connection to the database: ${cause instanceof Error ? cause.message : String(cause)}`,
+      { cause, isLate },
+    );
   }
   const connection: Connection = {
     run,

@@ -74,6 +74,14 @@ function unreachable(cause: unknown, url: PostgresUrl): Symptom {
         `${place} has no connection left: ${message}`,
         "lower ?pool= of its services, or raise max_connections",
       );
+    case undefined:
+      if (isOfTls(message))
+        return error(
+          "tls",
+          `${place} cannot be talked to as ?sslmode= says: ${message}`,
+          "switch TLS on at the server, or correct ?sslmode= and the certificates' files (?sslrootcert=, …)",
+        );
+      break;
     case "57P03":
       return error("server", `${place} is starting, stopping or recovering: ${message}`, "wait for it");
   }
@@ -82,6 +90,11 @@ function unreachable(cause: unknown, url: PostgresUrl): Symptom {
     `${place} cannot be reached: ${message}`,
     "start the server, or correct host and port in `storage`; a firewall between looks like a timeout",
   );
+}
+
+/** What the driver and TLS itself say of a server without it, or of a certificate that is not trusted. */
+function isOfTls(message: string): boolean {
+  return /does not support SSL|certificate|altnames/i.test(message);
 }
 
 function stateOf(cause: unknown): string | undefined {

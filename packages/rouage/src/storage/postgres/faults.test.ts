@@ -154,7 +154,7 @@ describe("faults of PostgreSQL", { skip: withoutPostgres() }, () => {
   test("a COMMIT whose answer is lost is not acknowledged and not made again; what became of it an expectation says", async () => {
     for (const arrives of [true, false]) {
       await using proxy = await cuttingProxy(join(server.folder, ".s.PGSQL.5432"));
-      await using storage = await fresh("", `postgres://rouage@localhost:${proxy.port}/postgres?x=1`);
+      await using storage = await fresh("", `postgres://rouage@localhost:${proxy.port}/postgres?sslmode=disable`);
       await create(storage, "before");
       proxy.cutNextCommit(arrives);
       await assert.rejects(create(storage, "a"), isUnavailable);

@@ -28,6 +28,11 @@ describe("URLs of PostgreSQL", () => {
     assert.equal(parsePostgresUrl("postgres://db/shop").schema, "rouage");
   });
 
+  test("what others' drivers know is taken, so that a URL copied from elsewhere works", () => {
+    const query = "sslmode=require&channel_binding=require&application_name=shop&target_session_attrs=read-write";
+    assert.equal(parsePostgresUrl(`postgres://ann@db/shop?${query}`).connection, `postgres://ann@db/shop?${query}`);
+  });
+
   test("a socket is named as a parameter", () => {
     assert.equal(
       parsePostgresUrl("postgres://ann@/shop?host=%2Frun%2Fpg").connection,
@@ -46,12 +51,17 @@ describe("URLs of PostgreSQL", () => {
       "schema=pg_x",
       `schema=${"x".repeat(64)}`,
       "statement_timeout=1.5",
+      "poll=20",
+      "Pool=20",
+      "types=x",
+      "query_timeout=1",
     ]) {
       assert.throws(
         () => parsePostgresUrl(`postgres://ann:s3cret@db/shop?${query}`),
         (error: Error) =>
-          /^storage: \?(pool|connect_timeout|schema|statement_timeout)=/.test(error.message) &&
-          !error.message.includes("s3cret"),
+          /^storage: \?(pool|connect_timeout|schema|statement_timeout|poll|Pool|types|query_timeout)=/.test(
+            error.message,
+          ) && !error.message.includes("s3cret"),
         query,
       );
     }

@@ -16,6 +16,14 @@ export interface PostgresUrl {
 /** One each for groups of writes, transactions, single objects, what takes long, and listening; and at least one for lists. */
 const fewestConnections = 6;
 
+/** What a URL may say to the driver: how the server is found and talked to. Some are only known to others' drivers, and harmless: URLs are copied. */
+const forDriver = new Set([
+  ...["host", "port", "user", "password", "application_name", "options"],
+  ...["ssl", "sslmode", "sslcert", "sslkey", "sslrootcert", "sslnegotiation", "uselibpqcompat"],
+  ...["channel_binding", "gssencmode", "target_session_attrs"],
+  ...["keepalives", "keepalives_idle", "keepalives_interval", "keepalives_count"],
+]);
+
 /** @throws Error naming what is wrong, without the password */
 export function parsePostgresUrl(text: string, name?: string): PostgresUrl {
   // A host may be missing where a socket is named by `?host=`, which URL does not allow beside a user.
@@ -45,6 +53,9 @@ export function parsePostgresUrl(text: string, name?: string): PostgresUrl {
   const pool = number("pool", 10, fewestConnections, 1_000);
   const connectTimeoutMs = number("connect_timeout", 5, 1, 600) * 1_000;
   const statementTimeoutMs = number("statement_timeout", 8, 1, 3_600) * 1_000;
+  for (const key of parameters.keys()) {
+    if (!forDriver.has(key)) throw new Error(`storage: ?${key}= is no parameter of a URL of PostgreSQL`);
+  }
   const rest = parameters.toString();
   return {
     connection: `postgres://${location}${rest === "" ? "" : `?${rest}`}`,
