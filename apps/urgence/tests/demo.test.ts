@@ -107,6 +107,8 @@ test("--help shows every setting and every command", async () => {
     );
   for (const command of ["start", "grant", "revoke", "reset-mfa", "verify", "keys", "demo-code"])
     assert.match(stdout, new RegExp(`^ {2}${command}\\b`, "m"));
+  assert.doesNotMatch(stdout, /\]\(|`/, "no Markdown on a terminal");
+  assert.match(stdout, /Scaling\s+\(docs\/scaling\.md\)/);
 });
 
 test("a command that is unknown or used wrongly ends with 2 and says so", async () => {
@@ -119,6 +121,8 @@ test("a command that is unknown or used wrongly ends with 2 and says so", async 
     ["keys", "rotate"],
     ["keys", "rotate", "phone-hash"],
     ["verify", "--fast"],
+    ["verify", "data"],
+    ["demo-code", "now"],
     ["reset-mfa"],
   ]) {
     const { code, stdout, stderr } = await runUrgence(args, folder.path);
@@ -132,7 +136,9 @@ test("grant gives a role that counts at the next sign-in with the second factor;
   await using application = await startApplication();
   const rescuer = await responder(application);
   assert.deepEqual(claimsOf(rescuer.token).roles, ["person", "responder"]);
-  await application.command("revoke", rescuer.email, "responder");
+  assert.match(await application.command("revoke", rescuer.email, "responder"), /: none\. .*session.* ended/);
+  assert.match(await application.command("revoke", rescuer.email, "officer"), /: none\. It was not officer before/);
+  assert.match(await application.command("grant", rescuer.email, "officer"), /: officer\. .*second factor/);
   const refused = async () => (await send(application, "GET", "/v1/lookups", { token: rescuer.token })).status === 401;
   await until(refused, "the session to end");
   const nobody = await application.attempt("grant", "nobody@example.org", "responder");

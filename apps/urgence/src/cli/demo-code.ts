@@ -4,12 +4,14 @@ import { demoCode, loadDemo } from "../demo.ts";
 import { demoFileOf } from "../place.ts";
 import { readUrgenceSettings } from "../settings.ts";
 import type { Command } from "./command.ts";
+import { UsageError } from "./usage-error.ts";
 
 export const demoCodeCommand: Command = {
   usage: "",
   summary: "Prints the current code of the demo responder's second factor.",
   options: {},
-  async run({ environment }) {
+  async run({ positionals, environment }) {
+    if (positionals.length > 0) throw new UsageError("demo-code takes no arguments");
     const file = demoFileOf(readUrgenceSettings(environment));
     const demo = file === undefined ? undefined : await loadDemo(file);
     if (demo === undefined) throw new Error("there is no demonstration in this store");

@@ -10,7 +10,7 @@ export function help(): string {
   const settings = Object.entries(urgenceSettingsSchema.properties).map(([key, property]) => {
     const { default: initial, description = "" } = property as { default?: unknown; description?: string };
     const name = key === "port" || key === "host" ? key.toUpperCase() : `URGENCE_${key.toUpperCase()}`;
-    return [initial === undefined ? name : `${name}=${initial}`, description.replaceAll("`", "")] as const;
+    return [initial === undefined ? name : `${name}=${initial}`, plain(description)] as const;
   });
   return `Urgence ${version}, emergency medical profiles
 
@@ -22,6 +22,11 @@ ${table(names)}
 Settings, from the environment (NAME_FILE names a file that holds the value)
 ${table(settings)}
 `;
+}
+
+/** Descriptions are Markdown of the documentation; a terminal shows where to read on. */
+function plain(markdown: string): string {
+  return markdown.replaceAll("`", "").replaceAll(/\[([^\]]+)\]\(([^)]+)\)/g, "$1 (docs/$2)");
 }
 
 const width = 100;

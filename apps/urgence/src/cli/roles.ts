@@ -14,7 +14,10 @@ export const grantCommand: Command = {
   options: { site: { type: "string" } },
   async run(invocation) {
     const site = siteOf(invocation.values.site);
-    return withAccount(invocation, (admin, id, role) => admin.grantRole(id, role, site));
+    return withAccount(invocation, async (admin, { id }, role) => {
+      await admin.grantRole(id, role, site);
+      return "They count when the owner has switched on the second factor and signs in with it.";
+    });
   },
 };
 
@@ -22,12 +25,19 @@ export const revokeCommand: Command = {
   usage: "EMAIL ROLE",
   summary: "Takes a role away and ends every session of the account.",
   options: {},
-  run: (invocation) => withAccount(invocation, (admin, id, role) => admin.revokeRole(id, role)),
+  run: (invocation) =>
+    withAccount(invocation, async (admin, { id, roles: before }, role) => {
+      await admin.revokeRole(id, role);
+      return before.includes(role) ? "Every session of the account has ended." : `It was not ${role} before either.`;
+    }),
 };
 
+type FoundAccount = NonNullable<Awaited<ReturnType<AccountsAdmin["findAccount"]>>>;
+
+/** Says which roles the account has afterwards, and then what `change` says. */
 async function withAccount(
   { positionals, environment }: Invocation,
-  change: (admin: AccountsAdmin, id: string, role: GrantableRole) => Promise<void>,
+  change: (admin: AccountsAdmin, account: FoundAccount, role: GrantableRole) => Promise<string>,
 ): Promise<number> {
   const [email, name, ...rest] = positionals;
   const role = roles.find((known) => known === name);
@@ -37,7 +47,9 @@ async function withAccount(
   await using urgence = await startUrgence(settings, { tasks: false });
   const account = await urgence.admin.findAccount(email);
   if (account === undefined) throw new Error("no account has this e-mail address");
-  await change(urgence.admin, account.id, role);
+  const more = await change(urgence.admin, account, role);
+  const left = (await urgence.admin.findAccount(email))?.roles ?? [];
+  process.stdout.write(`Roles of ${email}: ${left.length === 0 ? "none" : left.join(", ")}. ${more}\n`);
   return 0;
 }
 

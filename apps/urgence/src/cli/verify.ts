@@ -9,12 +9,14 @@ import { openPlace } from "../place.ts";
 import { verifyAudit } from "../services/access/verify-audit.ts";
 import { readUrgenceSettings } from "../settings.ts";
 import type { Command } from "./command.ts";
+import { UsageError } from "./usage-error.ts";
 
 export const verifyCommand: Command = {
   usage: "",
   summary: "Checks the audit chain; the exit code is 1 when anything in it was changed. Urgence may be running.",
   options: {},
-  async run({ environment }) {
+  async run({ positionals, environment }) {
+    if (positionals.length > 0) throw new UsageError("verify takes no arguments");
     const settings = readUrgenceSettings(environment);
     if (settings.storage === "memory:") throw new Error("memory: keeps nothing that could be verified");
     const place = await openPlace(settings);

@@ -55,6 +55,20 @@ test("a call may carry preconditions and another type of JSON, but no other iden
   assert.equal(sent.authorization, "Bearer web-1");
 });
 
+test("an id that is a step in the path reaches no other route, and is nobody's", async () => {
+  const asked: string[] = [];
+  const { registry } = setup((request) => {
+    asked.push(new URL(request.url).pathname);
+    return Response.json({});
+  });
+  const call = registry.callsFrom("web");
+  for (const id of [".", "..", "%2e", "%2E%2e", ".%2e", "..?a=1", "../x", "./x"])
+    assert.equal((await call("profiles", "GET", `/v1/cards/${id}`)).status, 404, id);
+  assert.deepEqual(asked, []);
+  for (const id of ["...", "a.", ".a", "a..b", "?since=.."]) await call("profiles", "GET", `/v1/cards/${id}`);
+  assert.deepEqual(asked, ["/v1/cards/...", "/v1/cards/a.", "/v1/cards/.a", "/v1/cards/a..b", "/v1/cards/"]);
+});
+
 test("a call on behalf of a user carries the user's token and needs none of its own", async () => {
   const { registry, minted } = setup((request) => Response.json(request.headers.get("authorization")));
   const answer = await registry.callsFrom("web")("profiles", "GET", "/v1/me/profile", { authorization: "Bearer user" });

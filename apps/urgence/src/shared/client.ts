@@ -84,6 +84,7 @@ export function serviceRegistry({
       return async (service, method, path, options = {}) => {
         const door = doors.get(service);
         if (door === undefined) throw unavailable(service, new Error(`${service} is not started`));
+        if (climbs(path)) return nothingThere;
         const authorization = options.authorization ?? `Bearer ${await token()}`;
         const controller = new AbortController();
         const { signal } = controller;
@@ -119,6 +120,17 @@ export function clientAddress(
   const told = roles.has("service") ? request.header(addressHeader) : undefined;
   return told ?? request.peer;
 }
+
+/** An id that is a dot or two would be taken for a step in the path, and the call would reach another route than was meant. */
+function climbs(path: string): boolean {
+  return /\/(?:\.|%2e){1,2}(?:[/?#]|$)/i.test(path);
+}
+
+const nothingThere: ServiceAnswer = {
+  status: 404,
+  body: { code: 404, errno: 110, error: "Not Found" },
+  headers: { "content-type": "application/json" },
+};
 
 function buildRequest(
   service: ServiceName,

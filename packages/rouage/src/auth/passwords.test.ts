@@ -128,6 +128,12 @@ test("new passwords are judged by length, blocklist and the account's name, neve
   assert.equal(codeOf("Password123"), "common-password");
   assert.equal(codeOf("mot-de-passe"), "common-password");
   assert.equal(codeOf("aaaaaaaaaa"), "common-password");
+  for (const longer of ["password1234", "Password-2026!", "motdepasse12345", "12345qwertyuiop", "Azertyuiop!!!!"])
+    assert.equal(codeOf(longer), "common-password", longer);
+  for (const pattern of ["123456789012", "0987654321098", "abcabcabcabc", "12341234123412341234", "superman superman"])
+    assert.equal(codeOf(pattern), "common-password", pattern);
+  for (const fine of ["password of my aunt", "1234 otters swim", "19840531063998", "12345678901 2 3 5"])
+    assert.equal(codeOf(fine), undefined, fine);
   assert.equal(codeOf("camille.durand2026", ["camille.durand@example.fr"]), "contains-account-name");
   assert.equal(codeOf("\ud800abcdefgh"), "not-text");
   assert.equal(codeOf("correct horse battery staple", ["camille@example.fr"]), undefined);

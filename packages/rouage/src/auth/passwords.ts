@@ -86,7 +86,7 @@ export function passwords(options: PasswordOptions): Passwords {
       if (bytes < minLength) return { code: "min-length", description: `must have at least ${minLength} bytes` };
       if (bytes > maxLength) return { code: "max-length", description: `must have at most ${maxLength} bytes` };
       const plain = reduce(password);
-      if (blocklist.has(plain) || /^(.)\1*$/su.test(plain))
+      if (isCommon(plain, blocklist))
         return { code: "common-password", description: "is among the passwords that are tried first" };
       if (names.some((name) => nameParts(name).some((part) => plain.includes(part))))
         return { code: "contains-account-name", description: "must not contain the account's name" };
@@ -171,6 +171,17 @@ function reduce(text: string): string {
     .toLowerCase()
     .replaceAll(/[\s._-]+/g, "");
 }
+
+/** What is on the list, also where it was made longer as people do it: figures and marks around it, said twice, a row of digits. */
+function isCommon(plain: string, blocklist: ReadonlySet<string>): boolean {
+  const unit = /^(.{1,8}?)\1+$/su.exec(plain)?.[1];
+  if (unit !== undefined && (unit.length <= 4 || blocklist.has(unit))) return true;
+  if (digitRows.some((row) => row.includes(plain))) return true;
+  const core = plain.replace(/^[\d\p{P}\p{S}]+/u, "").replace(/[\d\p{P}\p{S}]+$/u, "");
+  return blocklist.has(plain) || blocklist.has(core);
+}
+
+const digitRows = ["0123456789", "9876543210"].map((digits) => digits.repeat(104));
 
 function nameParts(name: string): string[] {
   const [local = ""] = name.split("@");

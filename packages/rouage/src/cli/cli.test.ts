@@ -255,5 +255,7 @@ test("--help names every command, option and setting", async (t) => {
     ...settingsTable().map(({ key }) => key),
   ])
     assert.ok(output.includes(name), name);
+  assert.doesNotMatch(output, /\]\(/, "no links of Markdown on a terminal");
+  assert.match(output, /Scaling\s+\(docs\/scaling\.md\)/);
   assert.equal((await ended(t, [])).code, exits.usage);
 });

@@ -4,7 +4,7 @@ import { settingsTable } from "../settings/table.ts";
 export function helpText(): string {
   const rows = settingsTable().map(({ key, expected, initial, description }) => {
     const head = `  ${key.padEnd(38)}${expected}${initial === undefined ? "" : `, default ${initial}`}`;
-    return `${head}\n${wrap(description, "      ")}`;
+    return `${head}\n${wrap(withoutLinks(description), "      ")}`;
   });
   return `rouage: run services declared with the Rouage toolkit
 
@@ -61,6 +61,11 @@ value is in that file).
 
 ${rows.join("\n")}
 `;
+}
+
+/** Descriptions are Markdown of the documentation; a terminal shows where to read on. */
+function withoutLinks(markdown: string): string {
+  return markdown.replaceAll(/\[([^\]]+)\]\(([^)]+)\)/g, "$1 (docs/$2)");
 }
 
 function wrap(text: string, indent: string): string {
