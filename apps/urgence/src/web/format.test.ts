@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { dateTime, phoneNumber, since } from "./format.ts";
+import { date, dateTime, phoneNumber, since } from "./format.ts";
 import { html, sentence } from "./html.ts";
 import { en } from "./i18n/en.ts";
 
@@ -10,6 +10,13 @@ test("a moment is UTC and says so, with what a script needs to tell it in the re
     '<time datetime="2026-05-31T10:20:30.000Z" data-local>31 May 2026 at 10:20 UTC</time>',
   );
   for (const none of [undefined, "", "yesterday", "<b>"]) assert.equal(String(dateTime(none, "fr")), "–");
+});
+
+test("the first of a month is an ordinal in French", () => {
+  assert.equal(date("2026-12-01", "fr"), "1er décembre 2026");
+  assert.match(String(dateTime("2026-12-01T05:02:00Z", "fr")), />1er décembre 2026 à 05:02 UTC</);
+  assert.equal(date("2026-12-11", "fr"), "11 décembre 2026");
+  assert.equal(date("2026-12-01", "en"), "1 December 2026");
 });
 
 test("an age carries its seconds, so that it can go on", () => {

@@ -15,7 +15,7 @@ export function dateTime(value: string | number | undefined, language: Language)
     timeStyle: "short",
     timeZone: "UTC",
   });
-  return html`<time datetime="${new Date(time).toISOString()}" data-local>${format.format(time)} UTC</time>`;
+  return html`<time datetime="${new Date(time).toISOString()}" data-local>${firstOfMonth(format.format(time), language)} UTC</time>`;
 }
 
 /** How long ago a moment is; the script counts on while the page stays open. */
@@ -36,12 +36,18 @@ export function date(value: string | number | undefined, language: Language): st
   const time = toTime(value);
   if (time === undefined) return value === undefined ? "–" : String(value);
   const parts = typeof value === "string" ? value.split("T")[0]?.split("-").length : 3;
-  return new Intl.DateTimeFormat(locales[language], {
+  const format = new Intl.DateTimeFormat(locales[language], {
     year: "numeric",
     ...(parts === 1 ? {} : { month: "long" }),
     ...(parts === 3 ? { day: "numeric" } : {}),
     timeZone: "UTC",
-  }).format(time);
+  });
+  return firstOfMonth(format.format(time), language);
+}
+
+/** French writes the first day of a month as an ordinal, which `Intl` does not. */
+function firstOfMonth(text: string, language: Language): string {
+  return language === "fr" ? text.replace(/^1 /, "1er ") : text;
 }
 
 /** "3 minutes ago", from seconds. */

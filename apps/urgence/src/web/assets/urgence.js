@@ -79,7 +79,8 @@ const locale = { en: "en-GB", fr: "fr-FR" }[document.documentElement.lang] ?? "e
 const clock = new Intl.DateTimeFormat(locale, { dateStyle: "long", timeStyle: "short" });
 each("time[data-local]", (time) => {
   time.title = time.textContent;
-  time.textContent = clock.format(new Date(time.dateTime));
+  const text = clock.format(new Date(time.dateTime));
+  time.textContent = locale === "fr-FR" ? text.replace(/^1 /, "1er ") : text;
 });
 
 // Ages go on while a page stays open: "2 minutes ago" must not be half an hour old.

@@ -529,6 +529,7 @@ export const en = {
     notUnderstoodText: "These parts of the document will not be saved:",
     nothingLost: "Everything in the document was understood.",
     save: "Save into my profile",
+    warnings: "Please check before you save",
     conflicts: "Differs from your profile",
     conflictsText: "Your own words stay:",
     none: "Choose a file first",

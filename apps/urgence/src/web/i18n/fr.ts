@@ -536,6 +536,7 @@ export const fr: Dictionary = {
     notUnderstoodText: "Ces parties du document ne seront pas enregistrées :",
     nothingLost: "Tout le document a été compris.",
     save: "Enregistrer dans mon profil",
+    warnings: "À vérifier avant d’enregistrer",
     conflicts: "Diffère de votre profil",
     conflictsText: "Ce que vous avez saisi est conservé :",
     none: "Choisissez d’abord un fichier",

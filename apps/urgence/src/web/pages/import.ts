@@ -3,9 +3,11 @@ import type { Route } from "rouage";
 import type { ImportPreview } from "../../services/profiles/import/import.ts";
 import { ApiFailure, isRecord } from "../api.ts";
 import { back, button, errorSummary, type FieldErrors, fieldId, icon, message, postForm } from "../components.ts";
-import { attribute, empty, html } from "../html.ts";
+import { date, languageName } from "../format.ts";
+import { attribute, empty, type HtmlPart, html } from "../html.ts";
 import type { Dictionary } from "../i18n/dictionary.ts";
 import type { Pages, SignedIn } from "../page.ts";
+import { choiceLabel } from "../profile/fields.ts";
 import { loadStored } from "../profile/saving.ts";
 import { textOf } from "./records.ts";
 import { failing } from "./register.ts";
@@ -91,13 +93,14 @@ async function previewView(page: SignedIn, document: object, changed = false) {
   const words = t.importPage;
   const { etag } = await loadStored(page);
   const preview = await page.api.data<ImportPreview>("profiles", "POST", "/v1/me/import", document);
-  const { understood, not_understood, conflicts } = preview;
+  const { understood, not_understood, conflicts, warnings } = preview;
   const bySection = Map.groupBy(understood, ({ section }) => section);
   const body = html`${back("/me/import", words.title)}<h1>${words.title}</h1>${changed ? html`<div class="notice warn" role="alert" id="summary" tabindex="-1">${icon("warning")}<p>${words.changed}</p></div>` : empty}
+${warnings.length === 0 ? empty : message("warn", html`<p><strong>${words.warnings}</strong></p><ul lang="en">${warnings.map((warning) => html`<li>${warning}</li>`)}</ul>`)}
 <section class="card" aria-labelledby="understood"><h2 id="understood">${icon("check")}<span>${words.understoodCount(understood.length)}</span></h2>
 <p class="hint">${words.adds}</p>
-${[...bySection].map(([section, entries]) => html`<h3>${sectionTitle(section, page)}</h3><ul>${entries.map(({ text }) => html`<li>${text}</li>`)}</ul>`)}</section>
-${conflicts.length === 0 ? empty : html`<section class="card" aria-labelledby="conflicts"><h2 id="conflicts">${icon("info")}<span>${words.conflicts}</span></h2><p>${words.conflictsText}</p><ul>${conflicts.map((conflict) => html`<li>${sectionTitle(String(conflict.section), page)}: ${said(conflict.imported)}</li>`)}</ul></section>`}
+${[...bySection].map(([section, entries]) => html`<h3>${sectionTitle(section, page)}</h3><ul>${entries.map(({ text }) => html`<li>${section === "identity" ? identityFact(text, page) : text}</li>`)}</ul>`)}</section>
+${conflicts.length === 0 ? empty : html`<section class="card" aria-labelledby="conflicts"><h2 id="conflicts">${icon("info")}<span>${words.conflicts}</span></h2><p>${words.conflictsText}</p><ul>${conflicts.map((conflict) => html`<li>${sectionTitle(String(conflict.section), page)}: ${saidIn(conflict, page)}</li>`)}</ul></section>`}
 ${
   not_understood.length === 0
     ? message("good", html`<p>${words.nothingLost}</p>`)
@@ -110,6 +113,29 @@ ${postForm(
   html`<p class="actions">${button(words.save)}<a class="button secondary" href="/me/import">${t.form.cancel}</a></p>`,
 )}`;
   return page.view({ title: words.title, body, section: "home", ...(changed ? { status: 409 } : {}) });
+}
+
+/** `birth_date: 1972-05-01` in the reader's words. */
+function identityFact(text: string, page: SignedIn): HtmlPart {
+  const [, field = "", value = ""] = /^(\w+): ([\s\S]*)$/.exec(text) ?? [];
+  const { fields } = page.t;
+  if (!Object.hasOwn(fields, field)) return text;
+  return html`<strong>${String(fields[field as keyof typeof fields])}</strong> ${identityValue(field, value, page)}`;
+}
+
+function identityValue(field: string, value: string, { t, language }: SignedIn): string {
+  if (field === "sex") return choiceLabel(value, t);
+  if (field === "birth_date") return date(value, language);
+  if (field !== "languages") return value;
+  return value
+    .split(",")
+    .map((code) => languageName(code, language))
+    .join(", ");
+}
+
+function saidIn({ section, field, imported }: ImportPreview["conflicts"][number], page: SignedIn): string {
+  if (section !== "identity") return said(imported);
+  return identityValue(String(field), Array.isArray(imported) ? imported.join(",") : said(imported), page);
 }
 
 /** The words of what a document says, whether an item or a single value. */
