@@ -1,5 +1,5 @@
 /** How a restore that did not end is known again, for whoever is about to open what it was to restore. Loads next to nothing. */
-import { existsSync, readdirSync, statSync } from "node:fs";
+import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 
 export const stagingName = ".restoring";
@@ -17,9 +17,16 @@ export function isHalfRestored(folder: string, service: string): boolean {
 
 /** The services of whose restore into this folder that is so. */
 export function halfRestored(folder: string): readonly string[] {
-  if (statSync(folder, { throwIfNoEntry: false })?.isDirectory() !== true) return [];
-  const begun = readdirSync(folder).filter((name) => name.startsWith(`${stagingName}-`));
-  return begun
-    .map((name) => decodeURIComponent(name.slice(stagingName.length + 1)))
-    .filter((service) => isHalfRestored(folder, service));
+  return namesIn(folder)
+    .filter((name) => name.startsWith(`${stagingName}-`) && existsSync(join(folder, name, readyName)))
+    .map((name) => decodeURIComponent(name.slice(stagingName.length + 1)));
+}
+
+/** Of a folder that is not there, or that this user may not look into, none. */
+function namesIn(folder: string): readonly string[] {
+  try {
+    return readdirSync(folder);
+  } catch {
+    return [];
+  }
 }
