@@ -1,5 +1,5 @@
 /** Urgence's settings, read once at start from a file and the environment; `--help` and docs/settings.md show this table. */
-import { readSettings, type SettingsOf } from "rouage";
+import { readSettings, SettingsError, type SettingsOf } from "rouage";
 import { Type } from "typebox";
 
 export const urgenceSettingsSchema = Type.Object({
@@ -60,9 +60,9 @@ export const urgenceSettingsSchema = Type.Object({
       "Where mails go: `file:FOLDER` writes .eml files, `smtp://user:password@host:port` or `smtps://…` sends them.",
   }),
   mail_from: Type.String({
-    minLength: 3,
+    pattern: "^([^<>@\\r\\n]+ <[^<>@\\s]+@[^<>@\\s]+>|[^<>@\\s]+@[^<>@\\s]+)$",
     default: "Urgence <urgence@localhost>",
-    description: "Sender of the mails.",
+    description: "Sender of the mails, `NAME <ADDRESS>` or an address alone.",
   }),
   demo: Type.Optional(
     Type.Boolean({
@@ -138,14 +138,24 @@ export function readUrgenceSettings(
   environment: Readonly<Record<string, string | undefined>>,
   options: Readonly<Record<string, unknown>> = {},
 ): UrgenceSettings {
-  const settings = readSettings(urgenceSettingsSchema, {
-    prefix: "URGENCE_",
-    environment: {
-      ...environment,
-      URGENCE_PORT: environment.URGENCE_PORT ?? environment.PORT,
-      URGENCE_HOST: environment.URGENCE_HOST ?? environment.HOST,
-    },
-    options,
-  });
-  return settings;
+  const usual = usualNames.filter((name) => environment[`URGENCE_${name}`] === undefined);
+  try {
+    return readSettings(urgenceSettingsSchema, {
+      prefix: "URGENCE_",
+      environment: {
+        ...environment,
+        ...Object.fromEntries(usual.map((name) => [`URGENCE_${name}`, environment[name]])),
+      },
+      options,
+    });
+  } catch (error) {
+    if (!(error instanceof SettingsError)) throw error;
+    // Named as it was written.
+    const written = (source: string) =>
+      usual.reduce((text, name) => text.replace(new RegExp(`\\bURGENCE_${name}$`), name), source);
+    throw new SettingsError(error.problems.map((problem) => ({ ...problem, source: written(problem.source) })));
+  }
 }
+
+/** Settings that platforms give under names of their own. */
+const usualNames = ["PORT", "HOST"] as const;

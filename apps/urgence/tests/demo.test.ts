@@ -87,12 +87,19 @@ test("beside real people no demonstration is made", async () => {
 
 test("bad settings name every problem at once, and nothing is started", async () => {
   await using folder = await temporary();
-  const bad = { PORT: "x", URGENCE_STORAGE: "postgres", URGENCE_STORRAGE: "y", URGENCE_LOOKUPS_PER_HOUR: "0" };
+  const bad = {
+    PORT: "x",
+    URGENCE_STORAGE: "postgres",
+    URGENCE_STORRAGE: "y",
+    URGENCE_LOOKUPS_PER_HOUR: "0",
+    URGENCE_MAIL_FROM: "nobody",
+  };
   const { code, stdout, stderr } = await runUrgence([], folder.path, bad);
   assert.equal(code, 2);
   assert.equal(stdout, "");
-  for (const name of ["port", "storage", "URGENCE_STORRAGE", "lookups_per_hour"])
+  for (const name of ["port", "storage", "URGENCE_STORRAGE", "lookups_per_hour", "mail_from"])
     assert.match(stderr, new RegExp(name));
+  assert.match(stderr, /port \(environment PORT\)/, "the variable that was set is named");
   assert.deepEqual(await readdir(folder.path), []);
 });
 
