@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, relative } from "node:path";
 import { test } from "node:test";
@@ -46,4 +46,17 @@ test("any other URL is refused with the accepted forms, without the password in 
       return true;
     });
   }
+});
+
+test("nothing is opened where a restore of the service was interrupted: run again, it would take the place of what was written", async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), "rouage-open-"));
+  t.after(() => rm(folder, { recursive: true, force: true }));
+  const staging = join(folder, ".restoring-kittens");
+  await mkdir(staging);
+  await writeFile(join(staging, "ready.json"), "[]");
+  const url = `sqlite:${join(folder, "kittens.db")}`;
+  await assert.rejects(openStorage(url, { clock, name: "kittens" }), /a restore of kittens into .* was interrupted/);
+  assert.deepEqual(await readdir(folder), [".restoring-kittens"]);
+  await using others = await openStorage(`sqlite:${join(folder, "dogs.db")}`, { clock, name: "dogs" });
+  assert.ok(others.capabilities.durable);
 });

@@ -1,7 +1,9 @@
 /** Opens the storage that a URL names. Only the composition of a service calls this; everything else is handed a `Storage`. */
+import { dirname } from "node:path";
 import type { Clock } from "../clock.ts";
 import { type Logger, silentLogger } from "../telemetry/log.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
+import { isHalfRestored } from "./backup/half-restored.ts";
 import type { Storage } from "./storage.ts";
 import { withoutPassword } from "./without-password.ts";
 
@@ -34,8 +36,16 @@ const mongo =
 
 const schemes: Readonly<Record<string, (location: string, options: StorageParts) => Storage | Promise<Storage>>> = {
   memory: async (_location, options) => (await import("./memory.ts")).memoryStorage(options),
-  sqlite: async (location, options) =>
-    (await import("./sqlite/sqlite.ts")).sqliteStorage({ path: location, ...options }),
+  sqlite: async (location, options) => {
+    const folder = dirname(location);
+    // The store would be made anew, or is half of it; the restore, run again, would put itself in its place.
+    if (options.name !== undefined && isHalfRestored(folder, options.name)) {
+      throw new Error(
+        `a restore of ${options.name} into ${folder} was interrupted: run it again before the store is used`,
+      );
+    }
+    return (await import("./sqlite/sqlite.ts")).sqliteStorage({ path: location, ...options });
+  },
   postgres,
   postgresql: postgres,
   mongodb: mongo("mongodb"),
