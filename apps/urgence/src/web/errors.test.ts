@@ -23,7 +23,10 @@ test("an unknown address is a page for browsers, in their language, and JSON for
   assert.equal(page.status, 404);
   assert.match(page.headers.get("content-type") ?? "", /^text\/html/);
   assert.match(page.headers.get("content-security-policy") ?? "", /script-src 'self'/);
-  assert.match(await page.text(), /<html lang="fr"[\s\S]*Page introuvable/);
+  assert.match(
+    await page.text(),
+    /<html lang="fr"[\s\S]*Page introuvable[\s\S]*Référence pour toute question\u00a0: <code>/,
+  );
   const client = await front.fetch(ask("/v1/nothing", { accept: "application/json" }));
   assert.equal(client.status, 404);
   assert.equal(((await client.json()) as { errno: number }).errno, 111);

@@ -29,7 +29,7 @@ export function errorView(t: Dictionary, { status, requestId, title, text, wait,
 <p class="lead">${text ?? words.text}</p>
 ${wait === undefined ? empty : html`<p><strong>${t.errors.wait(Math.max(1, Math.ceil(wait)))}</strong></p>`}
 <p>${linkButton(link?.href ?? "/", link?.label ?? t.errors.home)}</p>
-<p class="muted small">${t.errors.requestId}: <code>${requestId}</code></p>`,
+<p class="muted small">${t.errors.requestId} <code>${requestId}</code></p>`,
   };
 }
 

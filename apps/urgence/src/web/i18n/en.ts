@@ -774,7 +774,7 @@ export const en = {
     seconds: (n: number) => `${n} second${s(n)} ago`,
   },
   errors: {
-    requestId: "Reference for questions",
+    requestId: "Reference for questions:",
     home: "Go to the start page",
     wait: (seconds: number) =>
       seconds < 90 ? `Please wait ${seconds} second${s(seconds)}.` : `Please wait ${Math.ceil(seconds / 60)} minutes.`,

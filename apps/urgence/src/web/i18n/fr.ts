@@ -787,7 +787,7 @@ export const fr: Dictionary = {
     seconds: (n: number) => `il y a ${n} seconde${s(n)}`,
   },
   errors: {
-    requestId: "Référence pour toute question",
+    requestId: "Référence pour toute question :",
     home: "Aller à la page d’accueil",
     wait: (seconds: number) =>
       seconds < 90

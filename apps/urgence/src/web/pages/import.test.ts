@@ -32,8 +32,8 @@ test("the preview of a document says in the reader's words what was understood, 
     "Date de naissance 1er mai 1972",
     "Sexe Femme",
     "anglais américain, français",
-    "À propos de moi: Femme",
-    "À propos de moi: 1er mai 1972",
+    "À propos de moi Femme",
+    "À propos de moi 1er mai 1972",
     "À vérifier avant d’enregistrer The document describes 2 patients",
   ])
     assert.ok(shown.includes(words), `${words} in ${shown}`);

@@ -100,7 +100,7 @@ ${warnings.length === 0 ? empty : message("warn", html`<p><strong>${words.warnin
 <section class="card" aria-labelledby="understood"><h2 id="understood">${icon("check")}<span>${words.understoodCount(understood.length)}</span></h2>
 <p class="hint">${words.adds}</p>
 ${[...bySection].map(([section, entries]) => html`<h3>${sectionTitle(section, page)}</h3><ul>${entries.map(({ text }) => html`<li>${section === "identity" ? identityFact(text, page) : text}</li>`)}</ul>`)}</section>
-${conflicts.length === 0 ? empty : html`<section class="card" aria-labelledby="conflicts"><h2 id="conflicts">${icon("info")}<span>${words.conflicts}</span></h2><p>${words.conflictsText}</p><ul>${conflicts.map((conflict) => html`<li>${sectionTitle(String(conflict.section), page)}: ${saidIn(conflict, page)}</li>`)}</ul></section>`}
+${conflicts.length === 0 ? empty : html`<section class="card" aria-labelledby="conflicts"><h2 id="conflicts">${icon("info")}<span>${words.conflicts}</span></h2><p>${words.conflictsText}</p><ul>${conflicts.map((conflict) => html`<li><strong>${sectionTitle(String(conflict.section), page)}</strong> ${saidIn(conflict, page)}</li>`)}</ul></section>`}
 ${
   not_understood.length === 0
     ? message("good", html`<p>${words.nothingLost}</p>`)
