@@ -88,3 +88,29 @@ test("a log that fails is read again from before the failure; until then it show
   stop.abort();
   await done;
 });
+
+test("where the log begins later than a token was issued, as in a store that was copied, the token is refused", async () => {
+  const clock = manualClock();
+  const storage = memoryStorage({ clock });
+  await storage.define([{ resource: "session", indexes: [], unique: [] }]);
+  const issued = (millisecondsAgo: number) => ({ sub: "a", iat: Math.floor((clock.now() - millisecondsAgo) / 1000) });
+  const reader = async () => {
+    const into = revocations({ lifetimeMs, clock });
+    const stop = new AbortController();
+    const { ready, done } = followRevocations({ log: storage, into, read, lifetimeMs, signal: stop.signal, clock });
+    await ready;
+    stop.abort();
+    await done;
+    return into;
+  };
+  const ofEmpty = await reader();
+  assert.equal(ofEmpty.revoked(issued(60_000)), true);
+  assert.equal(ofEmpty.revoked(issued(0)), false);
+  await storage.commit([revokedEvent("first")]);
+  clock.advance(60_000);
+  const later = await reader();
+  assert.equal(later.revoked(issued(120_000)), true);
+  assert.equal(later.revoked(issued(60_000)), false, "issued in the second that the log begins in");
+  assert.equal(later.revoked(issued(0)), false);
+  assert.equal(later.revoked({ sub: "a" }), false, "the policy asks for the time; here nothing is made up");
+});

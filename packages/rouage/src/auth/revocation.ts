@@ -14,6 +14,8 @@ export interface Revocation {
 
 export interface Revocations {
   revoke(revocation: Revocation): void;
+  /** What was revoked before this time is not known, in milliseconds since the epoch: tokens issued before it are refused. */
+  knowFrom(time: number): void;
   /** For the `revoked` hook of the bearer policy. */
   revoked(claims: VerifiedToken["claims"]): boolean;
   readonly size: number;
@@ -33,6 +35,9 @@ export function revocations({ lifetimeMs, clock = systemClock }: RevocationOptio
   // In order of insertion, which is the order of expiry.
   const until = new Map<string, number>();
   let blindSince: number | undefined;
+  let knownFrom = 0;
+  /** Tokens tell the second that they were issued in. */
+  const isOlder = (issued: unknown) => typeof issued === "number" && (issued + 1) * 1000 <= knownFrom;
   const forget = () => {
     for (const [key, time] of until) {
       if (time > clock.now()) return;
@@ -46,7 +51,11 @@ export function revocations({ lifetimeMs, clock = systemClock }: RevocationOptio
       until.delete(`${kind}\n${id}`);
       until.set(`${kind}\n${id}`, clock.now() + lifetimeMs);
     },
-    revoked: ({ sid, jti, sub }) => until.size > 0 && (has("sid", sid) || has("jti", jti) || has("sub", sub)),
+    knowFrom(time) {
+      knownFrom = time;
+    },
+    revoked: ({ sid, jti, sub, iat }) =>
+      (until.size > 0 && (has("sid", sid) || has("jti", jti) || has("sub", sub))) || isOlder(iat),
     get blindSince() {
       return blindSince;
     },
@@ -78,9 +87,9 @@ export interface FollowRevocationsOptions {
 }
 
 /**
- * Reads what was revoked within `lifetimeMs`, then goes on reading until the signal aborts. A log that fails later is read again from `lifetimeMs`
- * ago, until it works; meanwhile `into.blindSince` tells. `ready` resolves when the past is read, and rejects when it cannot be; `done` resolves when
- * reading has ended, and rejects with `ready`.
+ * Reads what was revoked within `lifetimeMs`, and from when on the log knows: that of a store which was copied begins with the copy. Then goes on
+ * reading until the signal aborts. A log that fails later is read again from `lifetimeMs` ago, until it works; meanwhile `into.blindSince` tells.
+ * `ready` resolves when the past is read, and rejects when it cannot be; `done` resolves when reading has ended, and rejects with `ready`.
  */
 export function followRevocations(options: FollowRevocationsOptions): {
   readonly ready: Promise<void>;
@@ -94,11 +103,16 @@ export function followRevocations(options: FollowRevocationsOptions): {
   };
   async function past(): Promise<number> {
     const start = await log.position();
+    into.knowFrom(await began());
     for await (const entry of log.log({ ...only, reverse: true, signal })) {
       if (entry.time < clock.now() - lifetimeMs) break;
       take(entry);
     }
     return start;
+  }
+  async function began(): Promise<number> {
+    for await (const { time } of log.log({ signal })) return time;
+    return clock.now();
   }
   async function follow(first: number): Promise<void> {
     let after: number | undefined = first;
