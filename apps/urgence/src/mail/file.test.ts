@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdtemp, readdir, readFile, rm, stat } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -68,4 +68,13 @@ test("a URL of no known kind is refused without being repeated", async () => {
       () => openMail(url, { from }),
       (error: unknown) => error instanceof Error && !error.message.includes("secret"),
     );
+});
+
+test("a folder that cannot be made is said when the mail is opened, and not with the first mail", async () => {
+  await using temporary = await folder();
+  await writeFile(temporary.path, "a file");
+  await assert.rejects(
+    openMail(`file:${temporary.path}/mails`, { from }),
+    /^Error: mails cannot be written to the folder .*\/mail\/mails: ENOTDIR/,
+  );
 });

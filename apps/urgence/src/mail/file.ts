@@ -1,6 +1,6 @@
 /** Mails as files, one `.eml` each, for trying out and for tests. The folder and its files are for their owner only. */
 import { createHash, randomBytes } from "node:crypto";
-import { mkdir, open, readdir, readFile, rename, unlink } from "node:fs/promises";
+import { access, constants, mkdir, open, readdir, readFile, rename, unlink } from "node:fs/promises";
 import { join } from "node:path";
 import { type Clock, systemClock } from "rouage";
 import { compose } from "./compose.ts";
@@ -13,7 +13,20 @@ export interface FileMailOptions {
   readonly clock?: Clock;
 }
 
-export function fileMail({ folder, from, clock = systemClock }: FileMailOptions): Mailer {
+/** @throws Error when mails could not be written: better said at the start than to who waits for a code */
+export async function openFileMail(options: FileMailOptions): Promise<Mailer> {
+  const { folder } = options;
+  try {
+    await mkdir(folder, { recursive: true, mode: 0o700 });
+    await access(folder, constants.W_OK | constants.X_OK);
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    throw new Error(`mails cannot be written to the folder ${folder}: ${why}`, { cause: error });
+  }
+  return fileMail(options);
+}
+
+function fileMail({ folder, from, clock = systemClock }: FileMailOptions): Mailer {
   // Loaded with the first mail: a service at rest does without its memory.
   const composer = once(async () => {
     const { createTransport } = await import("nodemailer");

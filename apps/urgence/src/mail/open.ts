@@ -1,6 +1,6 @@
 /** The mailer of a URL: `file:FOLDER`, `smtp://…`, `smtps://…`. */
 import type { Clock } from "rouage";
-import { fileMail } from "./file.ts";
+import { openFileMail } from "./file.ts";
 import type { Mailer } from "./mail.ts";
 
 export interface OpenMailOptions {
@@ -12,7 +12,7 @@ export interface OpenMailOptions {
 /** @throws Error naming what was expected; the URL itself may hold a password and is not repeated */
 export async function openMail(url: string, { from, clock }: OpenMailOptions): Promise<Mailer> {
   if (url.startsWith("file:"))
-    return fileMail({
+    return openFileMail({
       folder: url.slice(5).replace(/^\/\/(?=\/)/, ""),
       from,
       ...(clock === undefined ? {} : { clock }),

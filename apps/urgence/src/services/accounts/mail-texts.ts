@@ -8,7 +8,8 @@ export type MailKind =
   | "reset"
   | "password-changed"
   | "locked"
-  | "mfa-changed"
+  | "mfa-on"
+  | "mfa-off"
   | "mfa-reset"
   | "inactive"
   | "choose-password"
@@ -88,12 +89,22 @@ const texts: Readonly<Record<Language, Readonly<Record<MailKind, Writer>>>> = {
         "vérifiez que votre mot de passe est long et ne sert nulle part ailleurs.",
       ],
     }),
-    "mfa-changed": () => ({
-      subject: "votre second facteur a changé",
+    "mfa-on": () => ({
+      subject: "la connexion en deux étapes est activée",
       lines: [
         "Bonjour,",
         "",
-        "La connexion en deux étapes de votre compte vient d'être activée ou désactivée.",
+        "La connexion en deux étapes de votre compte vient d'être activée.",
+        "",
+        "Si ce n'était pas vous, demandez tout de suite un nouveau mot de passe.",
+      ],
+    }),
+    "mfa-off": () => ({
+      subject: "la connexion en deux étapes est désactivée",
+      lines: [
+        "Bonjour,",
+        "",
+        "La connexion en deux étapes de votre compte vient d'être désactivée : votre mot de passe suffit de nouveau.",
         "",
         "Si ce n'était pas vous, demandez tout de suite un nouveau mot de passe.",
       ],
@@ -215,12 +226,22 @@ const texts: Readonly<Record<Language, Readonly<Record<MailKind, Writer>>>> = {
         "make sure that your password is long and used nowhere else.",
       ],
     }),
-    "mfa-changed": () => ({
-      subject: "your second factor has changed",
+    "mfa-on": () => ({
+      subject: "two-step sign-in is on",
       lines: [
         "Hello,",
         "",
-        "Two-step sign-in has just been switched on or off for your account.",
+        "Two-step sign-in has just been switched on for your account.",
+        "",
+        "If it was not you, ask for a new password at once.",
+      ],
+    }),
+    "mfa-off": () => ({
+      subject: "two-step sign-in is off",
+      lines: [
+        "Hello,",
+        "",
+        "Two-step sign-in has just been switched off for your account: your password is enough again.",
         "",
         "If it was not you, ask for a new password at once.",
       ],

@@ -59,7 +59,7 @@ export async function confirmMfa(
       if (step === undefined) return undefined;
       const secret = pending.secret;
       const totp = { secret, last_step: step, recovery: recovery.map(hashRecoveryCode), enrolled: now };
-      const mail = { account: id, to: account.email, kind: "mfa-changed", language: account.language } as const;
+      const mail = { account: id, to: account.email, kind: "mfa-on", language: account.language } as const;
       return {
         account: { ...account, totp, totp_pending: null },
         also: [parts.outbox.change({ ...mail, expires: now + 86_400_000 })],
@@ -77,7 +77,7 @@ export async function confirmMfa(
 
 /** Switches it off; every session ends. The caller has asked for password and code before. */
 export async function disableMfa(parts: Parts, stored: StoredAccount, context: CommitContext): Promise<void> {
-  await switchOff(parts, stored, "mfa-changed", [], context);
+  await switchOff(parts, stored, "mfa-off", [], context);
 }
 
 /** Switches it off for an owner who lost authenticator and recovery codes; false when there was nothing to switch off. On record and told by mail. */
@@ -89,7 +89,7 @@ export function resetMfa(parts: Parts, stored: StoredAccount, context: CommitCon
 async function switchOff(
   parts: Parts,
   { id }: StoredAccount,
-  kind: "mfa-changed" | "mfa-reset",
+  kind: "mfa-off" | "mfa-reset",
   events: readonly Change[],
   context: CommitContext,
 ): Promise<boolean> {

@@ -1,5 +1,5 @@
 /** Storage in one SQLite file, for one process or several on the same machine. */
-import { existsSync } from "node:fs";
+import { type BigIntStats, existsSync, statSync } from "node:fs";
 import type { Clock } from "../../clock.ts";
 import { ServiceError } from "../../errors.ts";
 import type { Logger } from "../../telemetry/log.ts";
@@ -68,6 +68,7 @@ export function sqliteStorage({
     database.close();
     throw error;
   }
+  const file = statSync(path, { bigint: true });
   const created = one(database.prepare("SELECT value FROM meta WHERE key = 'created'"))?.[0] as number;
   /** Of a file that comes from a backup: no list knows what was deleted before. */
   const restored = (one(database.prepare("SELECT value FROM meta WHERE key = 'restored'"))?.[0] ?? 0) as number;
@@ -339,6 +340,10 @@ export function sqliteStorage({
     },
 
     async check(readOnly = false) {
+      if (!isSameFile(path, file)) {
+        const gone = `${path} was deleted, moved or replaced while the store was open: nobody finds again what is written now`;
+        throw new ServiceError("unavailable", { cause: new Error(gone) });
+      }
       if (readOnly) read(({ database }) => one(database.prepare("SELECT value FROM meta WHERE key = 'schema'")));
       else {
         await write(({ database }) => {
@@ -375,6 +380,11 @@ export function sqliteStorage({
     [Symbol.asyncDispose]: () => storage.close(),
   };
   return storage;
+}
+
+function isSameFile(path: string, { dev, ino }: BigIntStats): boolean {
+  const now = statSync(path, { bigint: true, throwIfNoEntry: false });
+  return now?.dev === dev && now.ino === ino;
 }
 
 /** As durable as FULL, because nobody is told of a commit before the log is synced; see wal-sync.ts. */
