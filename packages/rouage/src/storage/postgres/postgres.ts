@@ -7,21 +7,13 @@ import { checkChanges } from "../check-changes.ts";
 import { checkKey, checkKeys } from "../check-keys.ts";
 import { notifier } from "../notifier.ts";
 import { bindable } from "../sort-key.ts";
-import {
-  type ListDefinition,
-  type ListKey,
-  type ListQuery,
-  type ObjectKey,
-  QueryTooCostly,
-  type Storage,
-  type StoredEntry,
-} from "../storage.ts";
+import type { ListDefinition, ListKey, ListQuery, ObjectKey, Storage, StoredEntry } from "../storage.ts";
 import { beginEpoch } from "./begin-anew.ts";
 import { type Connection, connect } from "./connection.ts";
 import { line, pool as poolOf } from "./connections.ts";
 import { loadDriver } from "./driver.ts";
 import { eraser } from "./erase.ts";
-import { ConnectionLost, cancelled, isWorthAnotherTry, sqlState, translated } from "./failures.ts";
+import { translated } from "./failures.ts";
 import { groupCommit } from "./group-commit.ts";
 import { inspectSchema } from "./inspect.ts";
 import { postgresLeases } from "./leases.ts";
@@ -32,8 +24,9 @@ import { groupsOf, groupsWithMembers, permissionsOf, reachableObjects } from "./
 import { type ListRow, newest, readEntry, readList } from "./point-reads.ts";
 import { countObjects, listEntries, type Place, scanEntries } from "./queries.ts";
 import { identifier } from "./quote.ts";
+import { readsOf, type Work } from "./reads.ts";
 import { defineResource, foundResources, type PostgresResource } from "./resources.ts";
-import { type Inside, type InTransaction, transactions as transactionsOf } from "./transactions.ts";
+import { type InTransaction, transactions as transactionsOf } from "./transactions.ts";
 import { parsePostgresUrl } from "./url.ts";
 import { emptyOut, listStates, totalsOf } from "./whole.ts";
 
@@ -149,7 +142,13 @@ export async function postgresStorage({
   const others = listener({ open: openWriter, channel, news, log });
   let closed = false;
   let closing: Promise<void> | undefined;
-  let turn = 0;
+  const reads = readsOf({
+    ...{ transactions, lookups: lines.lookups, readers, background, queryBudgetMs },
+    assertOpen() {
+      if (closed) open();
+    },
+  });
+  const { lookUp, bounded, paged } = reads;
 
   function resourceOf(name: string): PostgresResource {
     const found = resources.get(name);
@@ -169,74 +168,6 @@ export async function postgresStorage({
     }
   }
 
-  type Work<T> = (connection: Inside) => Promise<T>;
-
-  /** Runs a read, again where its connection turns out to be lost: it changes nothing. */
-  async function reading<T>(through: (work: Work<T>) => Promise<T>, work: Work<T>): Promise<T> {
-    if (closed) open();
-    try {
-      return await through(work).catch((error: unknown) => {
-        if (isWorthAnotherTry(error) && !closed) return through(work);
-        throw error;
-      });
-    } catch (error) {
-      throw translated(error);
-    }
-  }
-
-  /** A read inside of the caller's transaction. */
-  async function readingInside<T>(inside: Inside, work: Work<T>): Promise<T> {
-    try {
-      return await work(inside);
-    } catch (error) {
-      throw translated(error);
-    }
-  }
-
-  /** A read of a few rows by index: several share a connection. */
-  function lookUp<T>(work: Work<T>): Promise<T> {
-    const inside = transactions.current();
-    if (inside !== undefined) return readingInside(inside, work);
-    return reading(async (run) => {
-      turn = (turn + 1) % lookups;
-      const connection = await lines.lookups[turn]?.get();
-      if (connection === undefined) throw new ConnectionLost("no connection");
-      return run(connection);
-    }, work);
-  }
-
-  /** A read that may take as long as the budget for lists. */
-  async function bounded<T>(work: Work<T>): Promise<T> {
-    try {
-      const inside = transactions.current();
-      if (inside === undefined) return await reading((run) => readers.use(run), asCostly(work));
-      return await readingInside(withBudget(inside), asCostly(work));
-    } catch (error) {
-      throw translated(error);
-    }
-  }
-
-  /** Statements that are cancelled without a loss for the transaction: sent at once, nothing else comes in between. */
-  function withBudget(inside: InTransaction): Inside {
-    if (queryBudgetMs === 0) return inside;
-    return {
-      async run(statement) {
-        const saved = inside.run(`SAVEPOINT read; SET LOCAL statement_timeout = ${queryBudgetMs}`);
-        const answer = inside.quietly(statement);
-        const back = inside.run("ROLLBACK TO read; RELEASE read");
-        const [outcome] = await Promise.allSettled([answer, saved, back]);
-        if (outcome.status === "rejected") throw outcome.reason;
-        return outcome.value;
-      },
-    };
-  }
-
-  /** A read that may take longer, in portions. */
-  function paged<T>(work: Work<T>): Promise<T> {
-    const inside = transactions.current();
-    return inside === undefined ? reading((run) => background.use(run), work) : readingInside(inside, work);
-  }
-
   async function write<T>(work: Work<T>): Promise<T> {
     open();
     return transactions.current() === undefined ? group.alone(work) : transactions.step(work);
@@ -245,7 +176,7 @@ export async function postgresStorage({
   /** One row or list by its key: inside of a transaction it may be known. */
   function byKey<T>(inside: (draft: InTransaction["draft"]) => Promise<T>, outside: Work<T>): Promise<T> {
     const current = transactions.current();
-    return current === undefined ? lookUp(outside) : readingInside(current, () => inside(current.draft));
+    return current === undefined ? lookUp(outside) : reads.inside(current, () => inside(current.draft));
   }
 
   function get(key: ObjectKey): Promise<StoredEntry | undefined> {
@@ -354,7 +285,7 @@ export async function postgresStorage({
       open();
       const inside = query.follow === true ? undefined : transactions.current();
       const read = <T>(work: Work<T>): Promise<T> =>
-        inside === undefined ? reading((run) => background.use(run), work) : readingInside(inside, work);
+        inside === undefined ? reads.outside(work) : reads.inside(inside, work);
       return others.whileFollowing(query, readLog(query, { read, news, closed: () => closed, pollMs: others.pollMs }));
     },
 
@@ -455,11 +386,4 @@ export async function postgresStorage({
     });
   }
   return storage;
-}
-
-function asCostly<T>(work: (connection: Inside) => Promise<T>): (connection: Inside) => Promise<T> {
-  return (connection) =>
-    work(connection).catch((error: unknown) => {
-      throw sqlState(error) === cancelled ? new QueryTooCostly() : error;
-    });
 }
