@@ -160,7 +160,16 @@ describe("rouage start", () => {
       [["other.ts"], /was not made with service\(\)/],
       [["broken.ts"], /broken\.ts cannot be loaded[\s\S]*broken\.ts:1/],
       [["twice.ts"], /the name must be lower-case/],
-      [["pets.ts", "--set", "stroage=memory:"], /PETS_STROAGE.*did you mean PETS_STORAGE\?/],
+      [
+        ["pets.ts", "--set", "stroage=memory:"],
+        / {2}--set stroage \(command line\): unknown setting; did you mean storage\?/,
+      ],
+      [["pets.ts", "--port", "99999"], / {2}port \(--port\): expected integer from 0 to 65535/],
+      [["pets.ts", "--set", "port=p"], / {2}port \(--set port\): expected integer/],
+      [
+        ["pets.ts", "--set", "storage=pets.db"],
+        / {2}storage \(--set storage\): expected memory:, sqlite:PATH, postgres/,
+      ],
       [["pets.ts", "--set", "storage=memory:", "--port", port], /in use by another process/],
     ] as const) {
       const { code, errors } = await ended(t, ["start", ...args], path);

@@ -43,24 +43,28 @@ export function settingSources(
   { declaration }: ServiceDefinition,
   flags: SettingFlags,
   environment: Environment,
-): Pick<StartOptions, "environment" | "file"> {
+): Pick<StartOptions, "environment" | "environmentNames" | "file"> {
   const prefix = environmentPrefix(declaration.name);
-  const given: Record<string, string> = {};
+  const given: { readonly key: string; readonly value: string; readonly name: string }[] = [];
   for (const pair of flags.set ?? []) {
     const equals = pair.indexOf("=");
     if (equals < 1) throw new UsageError(`--set ${pair}: expected KEY=VALUE`);
-    given[pair.slice(0, equals)] = pair.slice(equals + 1);
+    const key = pair.slice(0, equals);
+    given.push({ key, value: pair.slice(equals + 1), name: `--set ${key}` });
   }
-  if (flags.host !== undefined) given.host = flags.host;
-  if (flags.port !== undefined) given.port = flags.port;
-  if (flags.workers !== undefined) given.workers = flags.workers;
+  for (const key of ["host", "port", "workers"] as const) {
+    const value = flags[key];
+    if (value !== undefined) given.push({ key, value, name: `--${key}` });
+  }
   const merged: Record<string, string | undefined> = { ...environment };
-  for (const [key, value] of Object.entries(given)) {
+  const names: Record<string, string> = {};
+  for (const { key, value, name } of given) {
     const variable = prefix + key.toUpperCase().replaceAll(/[^A-Z0-9]/g, "_");
     merged[variable] = value;
+    names[variable] = name;
     delete merged[`${variable}_FILE`];
   }
-  return { environment: merged, file: flags.config };
+  return { environment: merged, environmentNames: names, file: flags.config };
 }
 
 function isDefinition(value: unknown): value is ServiceDefinition {

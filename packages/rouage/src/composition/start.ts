@@ -40,8 +40,8 @@ import { startTasks } from "./tasks.ts";
  */
 export async function startService(declaration: ServiceDeclaration, options: StartOptions = {}): Promise<Service> {
   const { name, version, plugins = [] } = declaration;
-  const { clock = systemClock, environment, file } = options;
-  const given = readServiceSettings(name, { options: options.settings, environment, file });
+  const { clock = systemClock, environment, environmentNames, file } = options;
+  const given = readServiceSettings(name, { options: options.settings, environment, environmentNames, file });
   const member = thisWorker();
   if (member !== undefined && given.storage.startsWith("memory:") && declaration.storage !== false)
     throw new Error(

@@ -12,6 +12,8 @@ export interface SettingsSources {
   /** A file, TOML (`.toml`), YAML (`.yaml`, `.yml`), INI (`.ini`) or else JSON. Default: the path in the environment variable `<PREFIX>CONFIG`, if any. */
   readonly file?: string | undefined;
   readonly environment?: Readonly<Record<string, string | undefined>> | undefined;
+  /** What has set an environment variable in the name of somebody, for what is said of it: `{ KITTENS_PORT: "--port" }`. */
+  readonly environmentNames?: Readonly<Record<string, string>> | undefined;
   /** What the environment variables begin with, underscore included: `KITTENS_`. */
   readonly prefix: string;
   /** Override everything else; `undefined` counts as absent. */
@@ -29,7 +31,7 @@ export type SettingsOf<S extends TObject> = {
 
 export interface SettingsProblem {
   readonly key: string;
-  /** Where the value came from: `file kittens.toml line 3`, `environment KITTENS_PORT`, `options`. */
+  /** Where the value came from: `file kittens.toml line 3`, `environment KITTENS_PORT`, `--port`, `options`. */
   readonly source: string;
   readonly problem: string;
 }
@@ -123,7 +125,8 @@ function take(reading: Reading, key: string, value: unknown, source: string, raw
     return;
   }
   const accepted = candidates(property, value, raw).find((candidate) => Value.Check(property, candidate));
-  if (accepted === undefined) report(reading, key, source, `expected ${expectation(property)}`);
+  const { expects } = property as { readonly expects?: string };
+  if (accepted === undefined) report(reading, key, source, `expected ${expects ?? expectation(property)}`);
   else reading.values[key] = accepted;
 }
 
@@ -181,7 +184,7 @@ function fileProblem(error: unknown): string {
 }
 
 function readEnvironment(reading: Reading): void {
-  const { prefix, environment = {}, ignore } = reading.sources;
+  const { prefix, environment = {}, environmentNames: names = {}, ignore } = reading.sources;
   const known = new Map(Object.keys(reading.schema.properties).map((key) => [upper(key), key]));
   for (const [variable, raw] of Object.entries(environment)) {
     if (raw === undefined || !variable.startsWith(prefix)) continue;
@@ -189,7 +192,12 @@ function readEnvironment(reading: Reading): void {
     if (name === "CONFIG" || name === "" || isInjected(name, raw)) continue;
     const key = known.get(name);
     if (key !== undefined) {
-      take(reading, key, jsonOrText(raw), `environment ${variable}`, raw);
+      take(reading, key, jsonOrText(raw), names[variable] ?? `environment ${variable}`, raw);
+      continue;
+    }
+    const named = names[variable];
+    if (named !== undefined) {
+      report(reading, named, "command line", `unknown setting${suggestion([...known.values()], name.toLowerCase())}`);
       continue;
     }
     const fileKey = name.endsWith("_FILE") ? known.get(name.slice(0, -"_FILE".length)) : undefined;

@@ -21,6 +21,7 @@ export const settingsSchema = Type.Object({
       "Processes of this machine that serve together behind one port; 0: one for each core. See [Scaling](scaling.md).",
   }),
   storage: Type.String({
+    expects: "memory:, sqlite:PATH, postgres://… or mongodb://…",
     pattern: "^[a-z][a-z0-9+.-]*:",
     default: "sqlite:data/{name}.db",
     description:
@@ -45,6 +46,7 @@ export const settingsSchema = Type.Object({
     description: "How long the ledger keeps a line, at least: longer than any backup is kept.",
   }),
   cache: Type.String({
+    expects: "memory: or redis://…",
     pattern: "^[a-z][a-z0-9+.-]*:",
     default: "memory:?max_bytes=524288",
     description:
