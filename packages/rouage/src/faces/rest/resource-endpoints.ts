@@ -1,33 +1,26 @@
-/** The endpoints of one resource: requests become operations, results become answers with the stored JSON spliced in. */
+/** The endpoints of one resource: requests become operations; what is answered is made by `resource-answers.ts`. */
 import { invalid } from "../../errors.ts";
 import type { Json } from "../../json.ts";
 import { decide, refusal } from "../../operations/access.ts";
 import type { OperationContext } from "../../operations/context.ts";
-import type {
-  DeleteListRequest,
-  DeleteListResult,
-  GetResult,
-  ListResult,
-  ResourceOperations,
-  Target,
-  WriteResult,
-} from "../../operations/operations.ts";
+import type { DeleteListRequest, ResourceOperations, Target } from "../../operations/operations.ts";
 import { type Action, effectiveRules } from "../../operations/rules.ts";
 import type { Resource } from "../../resource.ts";
 import type { Settings } from "../../settings.ts";
 import { type JsonBody, jsonType, readJson, unsupported } from "./body.ts";
 import { endpointDefaults } from "./endpoint.ts";
-import { envelopeReader, envelopeWriter, patchTypes } from "./envelope.ts";
+import { envelopeReader, patchTypes } from "./envelope.ts";
 import type { Answer, Endpoint, Exchange } from "./exchange.ts";
 import { fieldsOf } from "./fields.ts";
-import type { EndpointKind, StaticHeaders } from "./headers.ts";
+import type { EndpointKind } from "./headers.ts";
 import { parseFields, parseListQuery } from "./list-query.ts";
 import { parseQueryBody } from "./list-query-body.ts";
 import type { Nonces } from "./nonces.ts";
-import { at, behaviorOf, type Question, questionOf, wishedRevision } from "./object-query.ts";
-import { encodePageToken, type PageToken } from "./page-token.ts";
+import { behaviorOf, type Question, questionOf, wishedRevision } from "./object-query.ts";
+import type { PageToken } from "./page-token.ts";
 import { preconditionsOf } from "./preconditions.ts";
 import { parseQueryString } from "./query-string.ts";
+import { resourceAnswers } from "./resource-answers.ts";
 
 export interface ResourceEndpointParts {
   readonly settings: Settings;
@@ -53,7 +46,6 @@ export function resourceEndpoints(
   const limits = { size: settings.body_limit, depth: settings.body_depth };
   const singleton = options.singleton === true;
   const { sharing } = options;
-  const enveloped = envelopeWriter();
   // Only hooks are code of users in a create: where there are none, the context that may be copied is not made.
   const contextOfCreate: (exchange: Exchange) => OperationContext =
     options.hooks === undefined ? (exchange) => exchange : (exchange) => exchange.context();
@@ -110,110 +102,10 @@ export function resourceEndpoints(
     };
   }
 
-  /** Caching is for what everybody sees. A cache on the way must not answer somebody signed in from it. */
-  const { cacheSeconds } = options;
-  const cachedFor = (exchange: Exchange, seconds: number | undefined): Readonly<Record<string, string>> =>
-    seconds === undefined || exchange.principal.id !== undefined
-      ? uncachedHeaders
-      : {
-          "cache-control": `max-age=${seconds}`,
-          expires: httpDate(exchange.clock.now() + seconds * 1000),
-          vary: "Authorization, Cookie",
-        };
-  const caching = (exchange: Exchange, target: Target): StaticHeaders | Promise<StaticHeaders> => {
-    if (cacheSeconds === undefined || exchange.principal.id !== undefined) return uncachedHeaders;
-    if (typeof cacheSeconds === "number") return cachedFor(exchange, cacheSeconds);
-    const seconds = cacheSeconds(target, exchange.context());
-    return seconds instanceof Promise
-      ? seconds.then((known) => cachedFor(exchange, known))
-      : cachedFor(exchange, seconds);
-  };
-
-  const validators = (revision: number) => ({ etag: `"${revision}"`, "last-modified": httpDate(revision) });
-  type Next = NonNullable<DeleteListResult["next"]>;
-  const nextPage = (exchange: Exchange, { sort, after, limit }: Next) => {
-    const token = encodePageToken(sort, after);
-    if (token === undefined)
-      throw invalid(at("querystring", "_sort", "_sort has values too long to continue behind them", "too-long"));
-    return { "next-page": nextPageOf(exchange, settings, limit, token) };
-  };
-  /** What was deleted does not come back: without a token the same request continues as well. */
-  const nextDeletion = async (exchange: Exchange, { sort, after, limit }: Next) => ({
-    "next-page": nextPageOf(exchange, settings, limit, encodePageToken(sort, after, await nonces.issue())),
-  });
-
-  async function listAnswer(exchange: Exchange, params: Params, result: ListResult): Promise<Answer> {
-    const cached = caching(exchange, { params });
-    const kept = cached instanceof Promise ? await cached : cached;
-    if (result.kind === "not-modified") return { status: 304, headers: { ...validators(result.revision), ...kept } };
-    const total = result.total === undefined ? undefined : String(result.total);
-    return {
-      status: 200,
-      headers: {
-        "content-type": jsonType,
-        "accept-query": jsonType,
-        ...kept,
-        ...validators(result.revision),
-        ...(result.next === undefined ? {} : nextPage(exchange, result.next)),
-        ...(total === undefined ? {} : { "total-objects": total, "total-records": total }),
-      },
-      body: `{"data":[${result.items.join(",")}]}`,
-    };
-  }
-
-  function objectAnswer(result: GetResult): Answer {
-    if (result.kind === "not-modified")
-      return {
-        status: 304,
-        headers: {
-          etag: `"${result.revision}"`,
-          "last-modified": httpDate(result.revision),
-          "cache-control": uncached,
-        },
-      };
-    return {
-      status: 200,
-      headers: {
-        "content-type": jsonType,
-        etag: `"${result.revision}"`,
-        "last-modified": httpDate(result.revision),
-        "cache-control": uncached,
-      },
-      body: enveloped(result.json, result.permissions),
-    };
-  }
-
-  function cachedAnswer(exchange: Exchange, params: Params, result: GetResult): Answer | Promise<Answer> {
-    const answer = objectAnswer(result);
-    if (cacheSeconds === undefined || exchange.principal.id !== undefined) return answer;
-    const cached = caching(exchange, targetOf(params));
-    const withHeaders = (kept: StaticHeaders): Answer => ({ ...answer, headers: { ...answer.headers, ...kept } });
-    return cached instanceof Promise ? cached.then(withHeaders) : withHeaders(cached);
-  }
+  const answers = resourceAnswers({ cacheSeconds: options.cacheSeconds, settings, nonces, httpDate });
 
   async function explained(exchange: Exchange, params: Params, question: Question): Promise<Answer> {
-    const explanation = await operations.explain(exchange.context(), targetOf(params), question);
-    return {
-      status: 200,
-      headers: { "content-type": jsonType, "cache-control": uncached },
-      body: `{"data":${JSON.stringify(explanation)}}`,
-    };
-  }
-
-  function writeAnswer(
-    { kind, revision, json, permissions }: Pick<WriteResult, "kind" | "revision" | "json" | "permissions">,
-    location?: string,
-  ): Answer {
-    return {
-      status: kind === "created" ? 201 : 200,
-      headers: {
-        "content-type": jsonType,
-        "cache-control": uncached,
-        ...validators(revision),
-        ...(location === undefined ? {} : { location }),
-      },
-      body: enveloped(json, permissions),
-    };
+    return answers.explanation(await operations.explain(exchange.context(), targetOf(params), question));
   }
 
   /**
@@ -235,9 +127,9 @@ export function resourceEndpoints(
 
   const handlers: Readonly<Record<Method | "listHead" | "query", Endpoint["run"]>> = {
     list: async (exchange, params) =>
-      listAnswer(
+      answers.list(
         exchange,
-        params,
+        { params },
         await operations.list(
           exchange.context(),
           { params },
@@ -249,9 +141,9 @@ export function resourceEndpoints(
       ),
 
     listHead: async (exchange, params) =>
-      listAnswer(
+      answers.list(
         exchange,
-        params,
+        { params },
         await operations.list(
           exchange.context(),
           { params },
@@ -268,9 +160,9 @@ export function resourceEndpoints(
       // RFC 10008 §2: content without its type is not to be guessed.
       if (body !== undefined && exchange.request.header("content-type") === undefined) throw unsupported(jsonTypes);
       const query = queryOptions(exchange, body?.value);
-      return listAnswer(
+      return answers.list(
         exchange,
-        params,
+        { params },
         await operations.list(exchange.context(), { params }, { ...conditions, query }),
       );
     },
@@ -285,9 +177,10 @@ export function resourceEndpoints(
         exchange.search === ""
           ? conditions
           : { ...conditions, fields: () => parseFields(parseQueryString(exchange.search), grammar(exchange)) };
-      const result = operations.get(exchange, targetOf(params), request);
-      if (result instanceof Promise) return result.then((object) => cachedAnswer(exchange, params, object));
-      return cachedAnswer(exchange, params, result);
+      const target = targetOf(params);
+      const result = operations.get(exchange, target, request);
+      if (result instanceof Promise) return result.then((object) => answers.object(exchange, target, object));
+      return answers.object(exchange, target, result);
     },
 
     async create(exchange, params) {
@@ -301,13 +194,13 @@ export function resourceEndpoints(
       }
       const posted = { ...conditions, ...reader.envelope(body) };
       const result = await operations.create(contextOfCreate(exchange), { params }, posted);
-      return writeAnswer(result, result.kind === "created" ? `${exchange.path}/${asSegment(result.id)}` : undefined);
+      return answers.write(result, result.kind === "created" ? `${exchange.path}/${asSegment(result.id)}` : undefined);
     },
 
     async replace(exchange, params) {
       const conditions = preconditionsOf(exchange.request);
       const envelope = reader.envelope(await read(exchange, jsonTypes, ["replace", "create"]));
-      return writeAnswer(
+      return answers.write(
         await operations.replace(exchange.context(), targetOf(params), { ...conditions, ...envelope }),
       );
     },
@@ -316,7 +209,7 @@ export function resourceEndpoints(
       const conditions = preconditionsOf(exchange.request);
       const behavior = behaviorOf(exchange.request.header("response-behavior"));
       const patch = reader.patch(await read(exchange, patchTypes, ["patch"]));
-      return writeAnswer(
+      return answers.write(
         await operations.patch(exchange.context(), targetOf(params), {
           ...conditions,
           patch,
@@ -332,7 +225,7 @@ export function resourceEndpoints(
         ...conditions,
         ...(revision === undefined ? {} : { revision }),
       });
-      return writeAnswer({ kind: "updated", ...result });
+      return answers.write({ kind: "updated", ...result });
     },
 
     async deleteList(exchange, params) {
@@ -344,16 +237,7 @@ export function resourceEndpoints(
           ...deletion(exchange),
         },
       );
-      return {
-        status: 200,
-        headers: {
-          "content-type": jsonType,
-          "cache-control": uncached,
-          ...validators(result.revision),
-          ...(result.next === undefined ? {} : await nextDeletion(exchange, result.next)),
-        },
-        body: `{"data":[${result.items.join(",")}]}`,
-      };
+      return answers.deletion(exchange, result);
     },
   };
 
@@ -407,15 +291,6 @@ export function resourceEndpoints(
 /** Served and switched off as GET is. */
 const readsLikeGet: ReadonlySet<string> = new Set(["HEAD", "QUERY"]);
 const deprecatedToText = "_to is now deprecated, you should use _before instead";
-const uncached = "no-cache, no-store";
-const uncachedHeaders: StaticHeaders = Object.freeze({ "cache-control": uncached });
-
-/** The original query with where to continue; other parameters stay as they were written. */
-function nextPageOf(exchange: Exchange, settings: Settings, limit: number, token: string | undefined): string {
-  const kept = exchange.search.split("&").filter((pair) => pair !== "" && !/^(_limit|_token)(=|$)/.test(pair));
-  const origin = settings.public_origin ?? exchange.request.origin;
-  return `${origin}${exchange.path}?${[...kept, `_limit=${limit}`, ...(token === undefined ? [] : [`_token=${token}`])].join("&")}`;
-}
 
 /** Most ids are the same in a URL. */
 function asSegment(id: string): string {
