@@ -1,4 +1,5 @@
 /** Content negotiation by `Accept` (RFC 9110 §12.5.1): is JSON welcome, is a stream wanted, and are errors wanted as problem details. */
+import { type ServiceError, violationError } from "../../errors.ts";
 
 export interface Negotiated {
   /** A JSON answer is acceptable. */
@@ -48,4 +49,16 @@ function negotiate(accept: string): Negotiated {
     // Only who names it: a list is not to become endless for who takes anything.
     stream: stream > 0 && stream >= (ranges.get("application/json") ?? 0),
   };
+}
+
+/** Of an endpoint that answers nothing but JSON. */
+export function notAcceptable(): ServiceError {
+  return violationError("not-acceptable", [
+    {
+      location: "header",
+      name: "Accept",
+      description: `Accept header should be one of ["application/json"]`,
+      code: "media-type",
+    },
+  ]);
 }

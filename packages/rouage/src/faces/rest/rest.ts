@@ -1,11 +1,11 @@
 /**
- * The REST face: HTTP requests become operations on resources and calls of routes. Holds the outermost error boundary: whatever
+ * The REST face: HTTP requests become operations on resources and calls of routes. Whatever
  * happens inside, a client gets a well-formed answer. Knows no storage.
  */
 import type { AuthenticationPolicy } from "../../auth/policy.ts";
 import type { Cache } from "../../cache/cache.ts";
 import type { Clock } from "../../clock.ts";
-import { ServiceError, violationError } from "../../errors.ts";
+import { ServiceError } from "../../errors.ts";
 import type { HttpRequest, HttpResponse } from "../../http.ts";
 import type { ResourceOperations } from "../../operations/operations.ts";
 import type { Principal } from "../../principal.ts";
@@ -19,11 +19,12 @@ import type { Part, Parts } from "../batch/part.ts";
 import { notInBatch } from "../batch/sub-response.ts";
 import { withStream } from "../stream/stream-endpoint.ts";
 import { createStreams } from "../stream/streams.ts";
-import { createNegotiator } from "./accept.ts";
+import { createNegotiator, notAcceptable } from "./accept.ts";
 import { createAlerts } from "./alerts.ts";
 import { builtinEndpoints } from "./builtin-endpoints.ts";
 import { deadlines, type Timed } from "./deadlines.ts";
 import { refuseDuplicates, withoutVacant } from "./endpoint-table.ts";
+import { errorBoundary } from "./error-boundary.ts";
 import { type Answer, type Endpoint, Exchange, type RegisteredEndpoint } from "./exchange.ts";
 import { addHeaders } from "./further-headers.ts";
 import { handlerMetrics } from "./handler-metrics.ts";
@@ -125,6 +126,7 @@ export function createRestFace(parts: RestFaceParts): RestFace {
     challenges: [...new Set(parts.authentication.flatMap(({ challenge }) => challenge ?? []))],
     retryAfter,
   };
+  const { failure, lastResort } = errorBoundary(log, rendering);
   const { backoff, backoff_percentage: share } = settings;
   const random = parts.random ?? Math.random;
   const streams = createStreams({ settings, metrics: parts.metrics });
@@ -330,31 +332,6 @@ export function createRestFace(parts: RestFaceParts): RestFace {
     );
   }
 
-  /** Turns whatever was thrown into an answer; what a client may not see goes to the log. */
-  function failure(exchange: Exchange, thrown: unknown): Answer {
-    try {
-      const error = asServiceError(exchange, thrown);
-      exchange.errno = error.kind.errno;
-      return renderError(error, exchange.negotiated.problem, rendering);
-    } catch (error) {
-      // Details that JSON cannot carry, a logger that fails.
-      const { status, headers, body } = lastResort(error);
-      return { status, headers, body };
-    }
-  }
-
-  function asServiceError(exchange: Exchange, thrown: unknown): ServiceError {
-    if (ServiceError.is(thrown)) {
-      // What fails because its client went away is nobody's fault.
-      if (thrown.kind.status >= 500 && thrown.cause !== undefined && !exchange.request.signal.aborted)
-        exchange.log.error({ err: thrown.cause, errno: thrown.kind.errno }, thrown.message);
-      return thrown;
-    }
-    if (exchange.request.signal.aborted) return new ServiceError("request-timeout", { cause: thrown });
-    exchange.log.error({ err: thrown }, "unexpected error");
-    return new ServiceError("internal", { cause: thrown });
-  }
-
   function finish(exchange: Exchange, answer: Answer): HttpResponse {
     if (exchange.admitted) {
       exchange.admitted = false;
@@ -412,28 +389,6 @@ export function createRestFace(parts: RestFaceParts): RestFace {
     if (exchange.errno !== undefined || (endpoint !== undefined && endpoint.kind !== "other")) part.vouched = response;
     return response;
   }
-
-  /** Something failed where nothing can: the request could not be read, or the answer not be finished. */
-  function lastResort(error: unknown): HttpResponse {
-    try {
-      log.error({ err: error }, "unexpected error");
-    } catch {
-      // There is nobody left to tell.
-    }
-    const { status, headers, body } = renderError(new ServiceError("internal"), false, rendering);
-    return { status, headers: { ...standardHeaders.other, ...headers }, body };
-  }
-}
-
-function notAcceptable(): ServiceError {
-  return violationError("not-acceptable", [
-    {
-      location: "header",
-      name: "Accept",
-      description: `Accept header should be one of ["application/json"]`,
-      code: "media-type",
-    },
-  ]);
 }
 
 const unmatched = "unmatched";
