@@ -30,6 +30,7 @@ import { nameOfGroups, nameOfRows, positionsOfStep } from "./journal.ts";
 import { mongoLeases } from "./leases.ts";
 import { ledgerOf } from "./ledger.ts";
 import { readLog } from "./log.ts";
+import { within } from "./patience.ts";
 import { groupsOf, groupsWithMembers, reachableObjects } from "./permission-reader.ts";
 import { countObjects, listEntries } from "./queries.ts";
 import { createOwnIndexes, defineResource, foundResources, type MongoResource } from "./resources.ts";
@@ -132,14 +133,15 @@ export async function mongoStorage({
     }
   }
 
-  /** Runs a read, again where its connection turns out to be lost: it changes nothing. */
+  /** Runs a read, again where its connection turns out to be lost: it changes nothing. Answered, or given up, before its request is late. */
   async function read<T>(work: () => Promise<T>): Promise<T> {
     if (closed) open();
     try {
-      return await work().catch((error: unknown) => {
+      const attempt = work().catch((error: unknown) => {
         if (isWorthAnotherTry(error) && !closed) return work();
         throw error;
       });
+      return await within(1.5 * url.statementTimeoutMs, attempt);
     } catch (error) {
       throw translated(error);
     }
