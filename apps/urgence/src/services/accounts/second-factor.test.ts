@@ -104,7 +104,7 @@ test("switching it off takes password and code, ends every session, and tells th
   assert.equal((await off({ password: ada.password, code: "000000" })).status, 401);
   assert.equal((await off({ password: ada.password, code: second.code() })).status, 204);
   assert.equal((await accounts.request("GET", "/v1/me", undefined, access_token)).status, 401);
-  assert.match((await accounts.mail(ada.email)).subject, /second facteur/);
+  assert.match((await accounts.mail(ada.email)).subject, /deux étapes est désactivée/);
   await signIn(accounts);
 });
 
