@@ -1,5 +1,5 @@
 /** Urgence's settings, read once at start from a file and the environment; `--help` and docs/settings.md show this table. */
-import { readSettings, SettingsError, type SettingsOf } from "rouage";
+import { readSettings, type SettingsOf } from "rouage";
 import { Type } from "typebox";
 
 export const urgenceSettingsSchema = Type.Object({
@@ -139,22 +139,13 @@ export function readUrgenceSettings(
   options: Readonly<Record<string, unknown>> = {},
 ): UrgenceSettings {
   const usual = usualNames.filter((name) => environment[`URGENCE_${name}`] === undefined);
-  try {
-    return readSettings(urgenceSettingsSchema, {
-      prefix: "URGENCE_",
-      environment: {
-        ...environment,
-        ...Object.fromEntries(usual.map((name) => [`URGENCE_${name}`, environment[name]])),
-      },
-      options,
-    });
-  } catch (error) {
-    if (!(error instanceof SettingsError)) throw error;
-    // Named as it was written.
-    const written = (source: string) =>
-      usual.reduce((text, name) => text.replace(new RegExp(`\\bURGENCE_${name}$`), name), source);
-    throw new SettingsError(error.problems.map((problem) => ({ ...problem, source: written(problem.source) })));
-  }
+  const each = <T>(of: (name: string) => T) => Object.fromEntries(usual.map((name) => [`URGENCE_${name}`, of(name)]));
+  return readSettings(urgenceSettingsSchema, {
+    prefix: "URGENCE_",
+    environment: { ...environment, ...each((name) => environment[name]) },
+    environmentNames: each((name) => `environment ${name}`),
+    options,
+  });
 }
 
 /** Settings that platforms give under names of their own. */

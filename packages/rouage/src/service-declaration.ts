@@ -113,7 +113,7 @@ export interface StartOptions {
   readonly settings?: Readonly<Record<string, unknown>>;
   /** Environment to read settings from. Default: none, so that tests are not surprised; the CLI passes `process.env`. */
   readonly environment?: Readonly<Record<string, string | undefined>>;
-  /** What has set a variable of it in the name of somebody, for messages: `{ KITTENS_PORT: "--port" }`. */
+  /** Where variables of it really come from, for messages: `{ KITTENS_PORT: "--port" }`. */
   readonly environmentNames?: Readonly<Record<string, string>> | undefined;
   /** TOML, YAML, INI or JSON file of settings. Default: the one that `<NAME>_CONFIG` of the environment names. */
   readonly file?: string | undefined;

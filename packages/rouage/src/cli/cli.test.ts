@@ -162,7 +162,7 @@ describe("rouage start", () => {
       [["twice.ts"], /the name must be lower-case/],
       [
         ["pets.ts", "--set", "stroage=memory:"],
-        / {2}--set stroage \(command line\): unknown setting; did you mean storage\?/,
+        / {2}stroage \(--set stroage\): unknown setting; did you mean storage\?/,
       ],
       [["pets.ts", "--port", "99999"], / {2}port \(--port\): expected integer from 0 to 65535/],
       [["pets.ts", "--set", "port=p"], / {2}port \(--set port\): expected integer/],

@@ -23,7 +23,7 @@ interface Framed {
 
 /** The last value of a header, and its line. */
 interface Known {
-  readonly role: "framing" | "length" | undefined;
+  readonly role: "framing" | "length" | "secret" | undefined;
   value: string | undefined;
   line: string;
 }
@@ -37,6 +37,13 @@ const framing: ReadonlySet<string> = new Set([
   "expect",
   "date",
 ]);
+
+function roleOf(name: string): Known["role"] {
+  if (framing.has(name)) return "framing";
+  if (name === "content-length") return "length";
+  // Sessions are not kept in memory for longer than their answer.
+  return name === "set-cookie" ? "secret" : undefined;
+}
 
 /** Names come from code, but also from the answers of others that are passed on. */
 const mostNames = 256;
@@ -63,9 +70,7 @@ export function responseHeads(keepAliveTimeoutMs: number): ResponseHeads {
     let found = lines.get(name);
     if (found === undefined) {
       validateHeaderName(name);
-      const lower = name.toLowerCase();
-      const role = framing.has(lower) ? "framing" : lower === "content-length" ? "length" : undefined;
-      found = { role, value: undefined, line: "" };
+      found = { role: roleOf(name.toLowerCase()), value: undefined, line: "" };
       if (lines.size < mostNames) lines.set(name, found);
     }
     return found;
@@ -75,7 +80,7 @@ export function responseHeads(keepAliveTimeoutMs: number): ResponseHeads {
     if (last.value === value) return last.line;
     validateHeaderValue(name, value);
     const line = `${name}: ${value}\r\n`;
-    if (value.length <= longestKept) {
+    if (last.role !== "secret" && value.length <= longestKept) {
       last.value = value;
       last.line = line;
     }

@@ -12,7 +12,7 @@ export interface SettingsSources {
   /** A file, TOML (`.toml`), YAML (`.yaml`, `.yml`), INI (`.ini`) or else JSON. Default: the path in the environment variable `<PREFIX>CONFIG`, if any. */
   readonly file?: string | undefined;
   readonly environment?: Readonly<Record<string, string | undefined>> | undefined;
-  /** What has set an environment variable in the name of somebody, for what is said of it: `{ KITTENS_PORT: "--port" }`. */
+  /** Where variables really come from that somebody has put into the environment, for what is said of them: `{ KITTENS_PORT: "--port" }`. */
   readonly environmentNames?: Readonly<Record<string, string>> | undefined;
   /** What the environment variables begin with, underscore included: `KITTENS_`. */
   readonly prefix: string;
@@ -197,7 +197,8 @@ function readEnvironment(reading: Reading): void {
     }
     const named = names[variable];
     if (named !== undefined) {
-      report(reading, named, "command line", `unknown setting${suggestion([...known.values()], name.toLowerCase())}`);
+      const key = name.toLowerCase();
+      report(reading, key, named, `unknown setting${suggestion([...known.values()], key)}`);
       continue;
     }
     const fileKey = name.endsWith("_FILE") ? known.get(name.slice(0, -"_FILE".length)) : undefined;

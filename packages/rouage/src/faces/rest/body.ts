@@ -49,7 +49,7 @@ export async function readJson(
     throw unsupported(types);
   }
   if (length !== undefined && length > limits.size) throw new ServiceError("body-too-large");
-  // Without the promise of `exchange.body`: this is how every write begins.
+  // As `exchange.body` does, without its promise: this is how every write begins.
   exchange.reading = true;
   const bytes = await exchange.request.body(limits.size);
   exchange.reading = false;

@@ -1,6 +1,6 @@
 /**
- * The REST face: HTTP requests become operations on resources and calls of routes. Whatever
- * happens inside, a client gets a well-formed answer. Knows no storage.
+ * The REST face: HTTP requests become operations on resources and calls of routes. Whatever happens
+ * inside, a client gets a well-formed answer. Knows no storage.
  */
 import type { AuthenticationPolicy } from "../../auth/policy.ts";
 import type { Cache } from "../../cache/cache.ts";

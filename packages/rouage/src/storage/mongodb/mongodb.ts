@@ -133,7 +133,7 @@ export async function mongoStorage({
     }
   }
 
-  /** Runs a read, again where its connection turns out to be lost: it changes nothing. Answered, or given up, before its request is late. */
+  /** Runs a read, again where its connection turns out to be lost: it changes nothing. Given up when its statements together take too long. */
   async function read<T>(work: () => Promise<T>): Promise<T> {
     if (closed) open();
     try {
